@@ -1,0 +1,142 @@
+package abi
+
+// Code numbers one kind of failure. A host function that fails returns the code, negated, to the
+// guest; the network edge maps it to a status. Numbers are part of the wire: only append.
+type Code uint16
+
+// The codes. The comment is what happened; errorTable below has the public group, name and message.
+const (
+	CodeInternal          Code = 1 // our own fault: every one is a bug
+	CodeInvalidRequest    Code = 2 // malformed request
+	CodeUser              Code = 3 // deliberate error of the guest; group is always "user"
+	CodeGuestInternal     Code = 4 // error of the guest that it did not mean for clients
+	CodeUnauthenticated   Code = 5
+	CodeForbidden         Code = 6
+	CodeNotFound          Code = 7 // unknown route
+	CodeMethodNotAllowed  Code = 8
+	CodeBodyTooLarge      Code = 9
+	CodeBodyTooSlow       Code = 10
+	CodeUnsupportedType   Code = 11
+	CodeNamespaceNotFound Code = 12
+	CodeNamespaceExists   Code = 13
+	CodeModuleNotFound    Code = 14
+	CodeModuleMalformed   Code = 15 // not a Wasm module
+	CodeModuleLimit       Code = 16 // valid, but breaks a limit
+	CodeModuleImport      Code = 17 // imports what the host does not have
+	CodeModuleInvalid     Code = 18 // does not start, or its manifest is wrong
+	CodeModuleNameTaken   Code = 19 // an actor name belongs to another module
+	CodeModuleInUse       Code = 20 // it still has actors
+	CodeActorNotFound     Code = 21
+	CodeActorExists       Code = 22
+	CodeActorInvalidKey   Code = 23
+	CodeActionNotFound    Code = 24
+	CodeActionTimedOut    Code = 25
+	CodeActorOverloaded   Code = 26
+	CodeActorTrapped      Code = 27
+	CodeActorNoVersion    Code = 28 // no live version defines the actor's name
+	CodeOutcomeUnknown    Code = 29 // the store cannot say whether the turn committed
+	CodeReplyLost         Code = 30 // the instance that held an open request is gone
+	CodeUnavailable       Code = 31 // draining
+	CodeStorageFull       Code = 32
+	CodeDeltaTooLarge     Code = 33
+	CodeOutboxTooLarge    Code = 34
+	CodeKeyTooLarge       Code = 35
+	CodeValueTooLarge     Code = 36
+	CodeStateTooLarge     Code = 37
+	CodeTooManyEvents     Code = 38
+	CodeTooManyHostCalls  Code = 39
+	CodeInvalidArgument   Code = 40 // a host function was given a wrong argument
+	CodeOutputTooLarge    Code = 41
+	CodeInputTooLarge     Code = 42
+	CodeHandleMemory      Code = 43 // the turn's Extism memory is used up
+	CodeVarsTooLarge      Code = 44
+	CodeNotSupported      Code = 45 // the operation exists but not in this turn or this host
+	CodeActorConflict     Code = 46 // the store refused the turn: another owner, or the actor went
+	CodeHostBusy          Code = 47 // no place for another live instance
+)
+
+// info is the public face of a code.
+type info struct {
+	group, name, message string
+}
+
+var errorTable = map[Code]info{
+	CodeInternal:          {"core", "internal_error", "An internal error occurred"},
+	CodeInvalidRequest:    {"guard", "invalid_request", "The request is malformed"},
+	CodeUser:              {"user", "user_error", "The actor refused the request"},
+	CodeGuestInternal:     {"rivetkit", "internal_error", "An internal error occurred"},
+	CodeUnauthenticated:   {"auth", "unauthenticated", "A valid token is required"},
+	CodeForbidden:         {"auth", "forbidden", "The token does not allow this"},
+	CodeNotFound:          {"api", "not_found", "No such route"},
+	CodeMethodNotAllowed:  {"api", "method_not_allowed", "The route does not take this method"},
+	CodeBodyTooLarge:      {"message", "incoming_too_long", "The body is too large"},
+	CodeBodyTooSlow:       {"guard", "request_timeout", "The request did not arrive in time"},
+	CodeUnsupportedType:   {"guard", "unsupported_media_type", "The content type is not supported"},
+	CodeNamespaceNotFound: {"namespace", "not_found", "No such namespace"},
+	CodeNamespaceExists:   {"namespace", "exists", "The namespace exists"},
+	CodeModuleNotFound:    {"module", "not_found", "No such module or version"},
+	CodeModuleMalformed:   {"module", "malformed", "The body is not a WebAssembly module"},
+	CodeModuleLimit:       {"module", "limit_exceeded", "The module breaks a limit"},
+	CodeModuleImport:      {"module", "unresolved_import", "The module imports what this host does not have"},
+	CodeModuleInvalid:     {"module", "invalid", "The module cannot run"},
+	CodeModuleNameTaken:   {"module", "name_taken", "An actor name belongs to another module"},
+	CodeModuleInUse:       {"module", "in_use", "The module has actors"},
+	CodeActorNotFound:     {"actor", "not_found", "No such actor"},
+	CodeActorExists:       {"actor", "duplicate_key", "An actor with this key exists"},
+	CodeActorInvalidKey:   {"actor", "invalid_key", "The actor key is not valid"},
+	CodeActionNotFound:    {"actor", "action_not_found", "The actor has no such action"},
+	CodeActionTimedOut:    {"actor", "action_timed_out", "The action took too long"},
+	CodeActorOverloaded:   {"actor", "overloaded", "Too many requests wait for this actor"},
+	CodeActorTrapped:      {"actor", "trapped", "The actor's code failed"},
+	CodeActorNoVersion:    {"actor", "no_version", "No live module version defines this actor"},
+	CodeOutcomeUnknown:    {"actor", "outcome_unknown", "The store could not say whether the action was saved"},
+	CodeReplyLost:         {"actor", "reply_lost", "The actor was reset before it answered"},
+	CodeUnavailable:       {"guard", "service_unavailable", "The host is stopping"},
+	CodeStorageFull:       {"core", "storage_full", "The store takes no more writes"},
+	CodeDeltaTooLarge:     {"actor", "delta_too_large", "The turn writes too much"},
+	CodeOutboxTooLarge:    {"actor", "outbox_too_large", "The turn sends too much"},
+	CodeKeyTooLarge:       {"actor", "key_too_large", "The KV key is too long"},
+	CodeValueTooLarge:     {"actor", "value_too_large", "The KV value is too large"},
+	CodeStateTooLarge:     {"actor", "state_too_large", "The state is too large"},
+	CodeTooManyEvents:     {"actor", "too_many_events", "The turn broadcasts too many events"},
+	CodeTooManyHostCalls:  {"actor", "too_many_host_calls", "The turn calls the host too often"},
+	CodeInvalidArgument:   {"actor", "invalid_argument", "A host function was given a wrong argument"},
+	CodeOutputTooLarge:    {"message", "outgoing_too_long", "The result is too large"},
+	CodeInputTooLarge:     {"actor", "input_too_large", "The input is too large"},
+	CodeHandleMemory:      {"actor", "handle_memory", "The turn's Extism memory is used up"},
+	CodeVarsTooLarge:      {"actor", "vars_too_large", "The Extism vars are too large"},
+	CodeNotSupported:      {"actor", "not_supported", "The operation is not supported here"},
+	CodeActorConflict:     {"actor", "restarting", "The actor was taken over while the request ran"},
+	CodeHostBusy:          {"guard", "service_busy", "The host has no room for another running actor"},
+}
+
+// Group returns the public group of the code, such as "actor".
+func (c Code) Group() string { return c.info().group }
+
+// Name returns the public code within its group, such as "not_found".
+func (c Code) Name() string { return c.info().name }
+
+// Message returns the text for clients when there is nothing more precise to say.
+func (c Code) Message() string { return c.info().message }
+
+// String returns "group/name".
+func (c Code) String() string { return c.Group() + "/" + c.Name() }
+
+// Known reports whether c is in the table. A guest's number is checked with it before use.
+func (c Code) Known() bool { _, ok := errorTable[c]; return ok }
+
+func (c Code) info() info {
+	if i, ok := errorTable[c]; ok {
+		return i
+	}
+	return errorTable[CodeInternal]
+}
+
+// Codes returns every code in the table, in no order.
+func Codes() []Code {
+	all := make([]Code, 0, len(errorTable))
+	for c := range errorTable {
+		all = append(all, c)
+	}
+	return all
+}
