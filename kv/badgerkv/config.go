@@ -1,0 +1,101 @@
+package badgerkv
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/dgraph-io/badger/v4"
+	"github.com/dgraph-io/badger/v4/options"
+)
+
+// Config says where the store is and how much memory it may take. Only Dir is required.
+type Config struct {
+	// Dir is the folder of the database; it is made if it is missing. One process may hold it.
+	Dir string
+	// Logger gets the store's own lines; nil drops them.
+	Logger *slog.Logger
+
+	// MemTableSize is the size in bytes of the table that gathers writes in memory; Badger holds
+	// up to five. 15 % of it bound a transaction, and so Limits. Zero means 64 MiB, the least that
+	// admits a delta of 8 MiB and 10,000 operations; no less than 8 MiB.
+	MemTableSize int64
+	// BlockCacheSize bounds the bytes of table blocks kept in memory. Zero means 64 MiB.
+	BlockCacheSize int64
+	// IndexCacheSize bounds the bytes of table indexes and filters kept in memory. Zero means
+	// 64 MiB: Badger's own zero would keep all of them.
+	IndexCacheSize int64
+
+	hooks hooks
+}
+
+// hooks let tests of this package stand between the committer's steps. Nil funcs do nothing.
+type hooks struct {
+	// options may change the engine's settings.
+	options func(*badger.Options)
+	// beforeCommit runs when a group of n jobs has been judged and built.
+	beforeCommit func(n int)
+	// commit stands in for the engine's commit, which it may call or not.
+	commit func(commit func() error) error
+	// afterCommit runs when the engine has synced the group and no done was called yet.
+	afterCommit func()
+	// swept runs after each step of the sweeper with the number of rows removed.
+	swept func(n int)
+}
+
+const (
+	defaultMemTable = 64 << 20
+	minMemTable     = 8 << 20
+	defaultCache    = 64 << 20
+
+	// valueThreshold is where Badger moves a value to its value log. It takes no part here: values
+	// are cut into chunks far below it, because the value log's sync errors are only logged.
+	valueThreshold = 1 << 20
+)
+
+func (c *Config) setDefaults() {
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.MemTableSize == 0 {
+		c.MemTableSize = defaultMemTable
+	}
+	if c.BlockCacheSize == 0 {
+		c.BlockCacheSize = defaultCache
+	}
+	if c.IndexCacheSize == 0 {
+		c.IndexCacheSize = defaultCache
+	}
+}
+
+func (c *Config) validate() error {
+	switch {
+	case c.Dir == "":
+		return errors.New("badgerkv: config without a folder")
+	case c.MemTableSize < minMemTable:
+		return fmt.Errorf("badgerkv: memtable of %d bytes, need at least %d", c.MemTableSize, minMemTable)
+	case c.BlockCacheSize < 0, c.IndexCacheSize < 0:
+		return errors.New("badgerkv: negative cache size")
+	}
+	return nil
+}
+
+// options returns the engine's settings; storage.md has the measurements behind them.
+func (c *Config) options() badger.Options {
+	o := badger.DefaultOptions(c.Dir).
+		WithLogger(engineLog{c.Logger}).
+		WithSyncWrites(true).       // not the default
+		WithDetectConflicts(false). // there is one writer
+		WithNumVersionsToKeep(1).
+		WithMemTableSize(c.MemTableSize).
+		WithValueThreshold(valueThreshold).
+		WithValueLogFileSize(256 << 20).
+		WithCompression(options.None).
+		WithBlockCacheSize(c.BlockCacheSize).
+		WithIndexCacheSize(c.IndexCacheSize).
+		WithNumCompactors(2)
+	if c.hooks.options != nil {
+		c.hooks.options(&o)
+	}
+	return o
+}

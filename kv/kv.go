@@ -1,0 +1,226 @@
+// Package kv keeps bytes on disk for owners that know nothing of each other.
+//
+// It owns the contract between the living and the disk: spaces, leases, deltas, reads. It knows no
+// tenant and no actor. Engines implement Store in packages of their own (kv/badgerkv) and are held
+// to kv/kvtest.
+//
+// Its one invariant: what a space holds is the sum of an unbroken chain of deltas, each of which
+// named its predecessor and was made under the newest claim. Clocks play no part in that.
+package kv
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+)
+
+// Errors that a caller acts on. Engines wrap them with detail; compare with errors.Is.
+var (
+	// ErrNotFound says that a key, a name or a space holds nothing.
+	ErrNotFound = errors.New("kv: not found")
+	// ErrFenced says that the lease is not the newest claim, or that the delta does not follow the
+	// space's last one. Nothing was written and nothing under this lease ever will be.
+	ErrFenced = errors.New("kv: fenced")
+	// ErrExists says that the name to bind belongs to another space. Nothing was written.
+	ErrExists = errors.New("kv: name exists")
+	// ErrTooLarge says that a delta is above Limits. Nothing was written.
+	ErrTooLarge = errors.New("kv: delta too large")
+	// ErrReadOnly says that the store takes no writes for now. Nothing was written.
+	ErrReadOnly = errors.New("kv: read-only")
+	// ErrClosed says that the store is closed. Nothing was written.
+	ErrClosed = errors.New("kv: closed")
+	// ErrCorrupt says that stored bytes are not what the engine wrote.
+	ErrCorrupt = errors.New("kv: corrupt")
+)
+
+// UnknownError says that a delta may or may not be on disk. After it the store answers every call
+// with an UnknownError, and its owner must end the process: only the log can decide.
+type UnknownError struct {
+	Cause error
+}
+
+func (e *UnknownError) Error() string { return fmt.Sprintf("kv: outcome unknown: %v", e.Cause) }
+
+// Unwrap returns the engine's error.
+func (e *UnknownError) Unwrap() error { return e.Cause }
+
+// Space names an isolated range of keys. Two spaces never see each other's keys, whatever bytes
+// their names hold. The zero Space is invalid.
+type Space struct {
+	class string
+	id    string
+}
+
+// NewSpace returns the space id of a fairness class. Both are any bytes of length [1, 255].
+// Only package tenants may call it: a space must not be named without its owner.
+func NewSpace(class, id string) Space {
+	if len(class) < 1 || len(class) > 255 || len(id) < 1 || len(id) > 255 {
+		panic(fmt.Sprintf("kv: bad space %q/%q", class, id))
+	}
+	return Space{class, id}
+}
+
+// Class returns the fairness class: spaces of one class share a part of the committer's capacity.
+func (s Space) Class() string { return s.class }
+
+// ID returns the space's name within its class.
+func (s Space) ID() string { return s.id }
+
+// Valid reports whether s was made by NewSpace.
+func (s Space) Valid() bool { return s.class != "" }
+
+// Epoch orders the claims of a space. A later claim has a greater epoch.
+type Epoch struct {
+	Boot  uint64 // of the process that claimed
+	Claim uint64 // within the boot
+}
+
+// Lease is one claim of a space. It is immutable; its owner counts deltas on its own.
+type Lease struct {
+	Space Space
+	Epoch Epoch
+	// Pos is the number of the last delta on disk when the space was claimed; zero means that the
+	// space holds nothing.
+	Pos uint64
+}
+
+// Op is one change: Put when Value is not nil, else Delete. An empty value is []byte{}.
+type Op struct {
+	Key   []byte // 1 to Limits.MaxKey bytes
+	Value []byte
+}
+
+// Delta is all that one turn writes. It applies whole or not at all. The store keeps the slices
+// until done is called, so the caller must not change them.
+type Delta struct {
+	// N is the delta's number: one above the space's last.
+	N uint64
+	// Ops are applied in order; of two for one key the last counts.
+	Ops []Op
+	// Bind, when not nil, makes the space findable by this name within its class: 1 to
+	// Limits.MaxKey bytes. A space has one name; another frees the former. The delta is refused
+	// with ErrExists if the name belongs to another space, on disk or in a delta before this one.
+	Bind []byte
+	// Due, when not nil, replaces the moment at which the space wants to be woken; the zero time
+	// means never. Moments are rounded up to a millisecond: nobody is woken early.
+	Due *time.Time
+}
+
+// Size returns the bytes of keys and values, as Limits.MaxBytes counts them.
+func (d *Delta) Size() int {
+	n := len(d.Bind)
+	for _, op := range d.Ops {
+		n += len(op.Key) + len(op.Value)
+	}
+	return n
+}
+
+// Limits are an engine's bounds on one delta.
+type Limits struct {
+	MaxBytes int // Delta.Size
+	MaxOps   int
+	MaxKey   int // of one key, and of a name
+	MaxValue int // of one value
+}
+
+// Range is a part of a space in byte order: Lo <= key < Hi. A nil Hi means the end.
+type Range struct {
+	Lo, Hi  []byte
+	Reverse bool // from the end
+}
+
+// PrefixRange returns the range of all keys that begin with p.
+func PrefixRange(p []byte) Range {
+	hi := append([]byte(nil), p...)
+	for i := len(hi) - 1; i >= 0; i-- {
+		if hi[i] < 0xff {
+			hi[i]++
+			return Range{Lo: p, Hi: hi[:i+1]}
+		}
+	}
+	return Range{Lo: p}
+}
+
+// Item is one key and value.
+type Item struct {
+	Key, Value []byte
+}
+
+// Binding is a name and the space that it finds.
+type Binding struct {
+	Name  []byte
+	Space Space
+}
+
+// Wake is a space and the moment at which it wants to be woken.
+type Wake struct {
+	Space Space
+	Due   time.Time
+}
+
+// Reader reads committed data. Implementations are safe for concurrent use.
+type Reader interface {
+	// Get returns the value of key, a copy that the caller owns, or ErrNotFound.
+	Get(ctx context.Context, s Space, key []byte) ([]byte, error)
+
+	// Scan yields the items of r in order, as of one moment. Key and value are valid until the
+	// next iteration. An error ends the sequence.
+	Scan(ctx context.Context, s Space, r Range) iter.Seq2[Item, error]
+}
+
+// Store keeps items in spaces. Implementations are safe for concurrent use and pass every test in
+// kvtest.
+//
+// The order of a space's life is: Claim, any number of Commits, at last Release or Destroy.
+// A restart is a claim. A claim orders itself behind the deltas of earlier leases that are in
+// flight: those that an engine has not begun to write are refused, the others are counted by
+// Lease.Pos, and reads see them when Claim returns.
+type Store interface {
+	Reader
+
+	// Claim makes the caller the only owner of s: from now on deltas under earlier leases are
+	// refused with ErrFenced. It writes nothing. A destroyed space is ErrNotFound, for as long as
+	// the engine has anything of it.
+	Claim(ctx context.Context, s Space) (Lease, error)
+
+	// Commit queues d behind the lease's earlier deltas and returns at once; d.N must be one above
+	// the number of the delta before it. done is called exactly once, deltas of one lease in order,
+	// on a goroutine of the store that it must not block:
+	//
+	//	nil            d is on disk, synced
+	//	*UnknownError  d may be on disk; the store has stopped
+	//	other          nothing of d was written, and every later Commit under l is ErrFenced
+	Commit(l Lease, d *Delta, done func(error))
+
+	// Release ends the lease after its deltas in flight. Nothing is written.
+	Release(l Lease)
+
+	// Destroy ends the space behind the lease's deltas in flight: its name is free, its keys read
+	// as absent, a later Claim is ErrNotFound. It is durable when done is called with nil; done
+	// gets the same errors as that of Commit. The bytes are removed afterwards in bounded steps
+	// that go on after a restart. An id must not be used again.
+	Destroy(l Lease, done func(error))
+
+	// Lookup returns the space that name finds within class, or ErrNotFound.
+	Lookup(ctx context.Context, class string, name []byte) (Space, error)
+
+	// List yields the bindings of class with a name in r, in byte order of names, as of one
+	// moment. A name is valid until the next iteration.
+	List(ctx context.Context, class string, r Range) iter.Seq2[Binding, error]
+
+	// Due yields the spaces that want to be woken at or before t, earliest first.
+	Due(ctx context.Context, t time.Time) iter.Seq2[Wake, error]
+
+	// Limits returns the bounds of one delta.
+	Limits() Limits
+
+	// Failed is closed after an unknown outcome; Err then says why.
+	Failed() <-chan struct{}
+	Err() error
+
+	// Close finishes the deltas in flight, waits for reads and done callbacks, and closes the
+	// engine. Later calls are ErrClosed. It must not be called from a callback or within a scan.
+	Close() error
+}
