@@ -1,0 +1,117 @@
+package tenants
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/vivarium-run/vivarium/hostfuncs/abi"
+	"github.com/vivarium-run/vivarium/kv"
+)
+
+const maxDisplayName = 256 // bytes
+
+// Namespace is a tenant, in the form that is stored.
+type Namespace struct {
+	ID          ID        `json:"id"`
+	DisplayName string    `json:"display_name,omitempty"` // for people; any UTF-8 of up to 256 bytes without control characters
+	Created     time.Time `json:"created"`
+}
+
+// tenant is a namespace and its modules.
+type tenant struct {
+	Namespace
+	// ledger is the namespace's registry space; who holds it may replace catalog.
+	ledger *ledger
+	// catalog is what the ledger's space holds. It never holds what is not on disk.
+	catalog atomic.Pointer[catalog]
+}
+
+// CreateNamespace makes a namespace, durable when it returns. It is CodeNamespaceExists if there
+// is one with this name, and ErrBadID or CodeInvalidRequest if a name is malformed.
+func (r *Registry) CreateNamespace(ctx context.Context, id ID, displayName string) (Namespace, error) {
+	if _, err := ParseID(string(id)); err != nil {
+		return Namespace{}, err
+	}
+	if len(displayName) > maxDisplayName || !plainText(displayName) {
+		return Namespace{}, abi.Errorf(abi.CodeInvalidRequest, "a display name is up to %d bytes of UTF-8 without control characters", maxDisplayName)
+	}
+	if err := r.host.lock(ctx); err != nil {
+		return Namespace{}, err
+	}
+	defer r.host.unlock()
+	if _, ok := (*r.tenants.Load())[id]; ok {
+		return Namespace{}, abi.Errorf(abi.CodeNamespaceExists, "a namespace named %s exists", id)
+	}
+	ns := Namespace{ID: id, DisplayName: displayName, Created: now()}
+	record, err := json.Marshal(ns)
+	if err != nil {
+		return Namespace{}, fmt.Errorf("tenants: encode namespace: %w", err)
+	}
+	// The namespace's own space comes first: after the commit nothing may fail.
+	t, err := loadTenant(ctx, r.store, ns)
+	if err != nil {
+		return Namespace{}, err
+	}
+	if err := r.host.commitLocked(ctx, []kv.Op{{Key: namespaceKey(id), Value: record}}); err != nil {
+		t.ledger.close()
+		return Namespace{}, err
+	}
+	all := maps.Clone(*r.tenants.Load())
+	all[id] = t
+	r.tenants.Store(&all)
+	return ns, nil
+}
+
+// Namespaces returns every namespace, in order of their ids.
+func (r *Registry) Namespaces() []Namespace {
+	var list []Namespace
+	for _, t := range *r.tenants.Load() {
+		list = append(list, t.Namespace)
+	}
+	slices.SortFunc(list, func(a, b Namespace) int { return strings.Compare(string(a.ID), string(b.ID)) })
+	return list
+}
+
+// Namespace returns one namespace, or ErrForeign.
+func (r *Registry) Namespace(id ID) (Namespace, error) {
+	t, err := r.tenant(id)
+	if err != nil {
+		return Namespace{}, err
+	}
+	return t.Namespace, nil
+}
+
+func (r *Registry) tenant(id ID) (*tenant, error) {
+	if t, ok := (*r.tenants.Load())[id]; ok {
+		return t, nil
+	}
+	return nil, ErrForeign
+}
+
+// namespaceKey is where the host's space keeps a namespace.
+func namespaceKey(id ID) []byte { return []byte("n" + string(id)) }
+
+// decodeNamespace reads an item of the host's space.
+func decodeNamespace(item kv.Item) (Namespace, error) {
+	var ns Namespace
+	if err := json.Unmarshal(item.Value, &ns); err != nil {
+		return Namespace{}, err
+	}
+	if _, err := ParseID(string(ns.ID)); err != nil {
+		return Namespace{}, err
+	}
+	if string(namespaceKey(ns.ID)) != string(item.Key) {
+		return Namespace{}, errors.New("the record has another name than its key")
+	}
+	return ns, nil
+}
+
+// now returns the time as records keep it, so that what is in memory equals what is read back.
+func now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }

@@ -1,0 +1,44 @@
+package tenants
+
+import (
+	"time"
+
+	"github.com/vivarium-run/vivarium/hostfuncs/abi"
+)
+
+// ErrForeign answers for a namespace that does not exist and for one that the caller may not know
+// of, so that nobody learns which it is. Its code is CodeNamespaceNotFound; compare with errors.Is.
+var ErrForeign = &abi.Error{Code: abi.CodeNamespaceNotFound}
+
+// Principal is who a valid token speaks for. The zero Principal may do nothing.
+type Principal struct {
+	Namespace ID // empty for an operator that named none
+	Role      Role
+	Subject   string    // handed to guests as the verified identity; may be empty
+	TokenID   string    // the claim jti; may be empty
+	Issued    time.Time // the claim iat; zero if the token does not say
+	Expires   time.Time // never zero in a Principal that Verify returned
+}
+
+// May reports whether p has a right. What p has it on is In's to say.
+func (p Principal) May(r Right) bool { return roleRights[p.Role].has(r) }
+
+// In returns the namespace that a request of p works in: asked, or if that is empty p's own, which
+// for an operator without one is Default. An operator may ask for any namespace, everybody else
+// only for their own; the error is ErrForeign. Whether the namespace exists is not checked here.
+func (p Principal) In(asked string) (ID, error) {
+	if asked != "" && asked != string(p.Namespace) {
+		id, err := ParseID(asked)
+		if err != nil || p.Role != RoleOperator {
+			return "", ErrForeign
+		}
+		return id, nil
+	}
+	switch {
+	case p.Namespace != "":
+		return p.Namespace, nil
+	case p.Role == RoleOperator:
+		return Default, nil
+	}
+	return "", ErrForeign
+}
