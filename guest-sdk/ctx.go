@@ -1,0 +1,107 @@
+package guest
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/vivarium-run/vivarium/guest-sdk/internal/hostcall"
+	"github.com/vivarium-run/vivarium/hostfuncs/abi"
+)
+
+// Ctx is what an action has in its hands: the actor's state, and the host. It is valid during its
+// turn only.
+//
+// Operations that can fail for a reason an action may act on return an error, an *abi.Error. Those
+// that fail only when the turn has no host calls left (abi.MaxHostCalls) panic then.
+type Ctx[S any] struct {
+	// State is the actor's state. What an action makes of it is saved when the action succeeds, if
+	// its JSON is not the same as before, and forgotten when it fails. It is encoded in each turn,
+	// so keep what grows in the KV store.
+	State S
+
+	host hostcall.Host
+	turn *abi.Turn
+	self *Self
+}
+
+// Self is the identity of an actor.
+type Self = abi.Self
+
+func (c *Ctx[S]) begin(t *abi.Turn) {
+	c.host, c.turn = hostcall.Current, t
+	if t.Reload {
+		c.self = nil
+	}
+}
+
+func (c *Ctx[S]) end() { c.turn = nil }
+
+// KV returns the actor's own key-value store.
+func (c *Ctx[S]) KV() KV { return KV{c.host} }
+
+// Log returns the actor's log.
+func (c *Ctx[S]) Log() Log { return Log{c.host} }
+
+// Broadcast sends an event to the clients that are connected to the actor and subscribed to it, once
+// the turn is durable; a turn that fails sends none. An event has any number of arguments, each of
+// which JSON must be able to encode.
+//
+// The error, which most actions pass on or leave aside, is abi.CodeTooManyEvents or
+// abi.CodeOutboxTooLarge when the turn sends too much: the event is then not sent, the turn goes on.
+func (c *Ctx[S]) Broadcast(event string, args ...any) error {
+	if args == nil {
+		args = []any{}
+	}
+	b, err := json.Marshal(args)
+	if err != nil {
+		return err
+	}
+	return c.host.Broadcast(event, b)
+}
+
+// Self returns the actor's identity. The host gives it once; it must not be changed.
+func (c *Ctx[S]) Self() *Self {
+	if c.self == nil {
+		b, err := c.host.Self()
+		check(err)
+		s := new(Self)
+		check(json.Unmarshal(b, s))
+		c.self = s
+	}
+	return c.self
+}
+
+// Key returns the components of the actor's key; none is the empty key. It must not be changed.
+func (c *Ctx[S]) Key() []string { return c.Self().Key }
+
+// ID returns the actor's id, which no other actor ever has or had.
+func (c *Ctx[S]) ID() string { return c.Self().ID }
+
+// Caller returns the verified identity of the client that asked for the turn, the sub of its token.
+// Empty means that it has none.
+func (c *Ctx[S]) Caller() string { return c.turn.Caller }
+
+// Now returns the turn's time, to the millisecond. It stands still during the turn, like time.Now.
+func (c *Ctx[S]) Now() time.Time {
+	ms, err := c.host.Now()
+	check(err)
+	return time.UnixMilli(ms)
+}
+
+// Random returns n random bytes, fit for keys and tokens.
+func (c *Ctx[S]) Random(n int) []byte {
+	b, err := c.host.Random(int64(n))
+	check(err)
+	return b
+}
+
+// Config returns a setting that was given to the module when it was uploaded. An empty setting is
+// the same as none.
+func (c *Ctx[S]) Config(name string) (value string, ok bool) { return c.host.Config(name) }
+
+// check panics on errors that leave an action nothing sensible to do.
+func check(err error) {
+	if err != nil {
+		panic(err)
+	}
+}

@@ -1,0 +1,64 @@
+package guest
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/vivarium-run/vivarium/guest-sdk/internal/hostcall"
+	"github.com/vivarium-run/vivarium/hostfuncs/abi"
+)
+
+// sdkName is what a manifest says of this SDK.
+const sdkName = "vivarium-go/0.1.0"
+
+func init() {
+	hostcall.Turn = runTurn
+	hostcall.Manifest = writeManifest
+}
+
+// out is the reply's envelope, kept from turn to turn.
+var out []byte
+
+// keepBuffer is the largest buffer, in bytes, that is kept for the next turn: memory that a guest
+// touched stays with it while it lives.
+const keepBuffer = 16 << 10
+
+// runTurn is the export actor_turn.
+func runTurn() {
+	h := hostcall.Current
+	r := dispatch(h.Input())
+	out = abi.AppendReply(out[:0], &r)
+	h.Output(out)
+	if cap(out) > keepBuffer {
+		out = nil
+	}
+}
+
+func dispatch(envelope []byte) abi.Reply {
+	t, err := abi.ParseTurn(envelope)
+	if err != nil {
+		return replyTo(err)
+	}
+	a := registry[t.Actor]
+	if a == nil {
+		return replyTo(fmt.Errorf("the module has no actor %q", t.Actor))
+	}
+	return a.turn(&t)
+}
+
+// writeManifest is the export actor_manifest.
+func writeManifest() {
+	m := abi.Manifest{ABI: abi.ABIVersion, SDK: sdkName, Codec: abi.JSON, Actors: make(map[string]abi.ActorManifest, len(registry))}
+	for n, a := range registry {
+		m.Actors[n] = a.manifest()
+	}
+	b, err := json.Marshal(&m)
+	if err != nil {
+		panic(err) // it holds nothing but strings and a number
+	}
+	hostcall.Current.Output(b)
+}
+
+// valid makes s UTF-8, as texts of the envelope must be.
+func valid(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
