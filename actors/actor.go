@@ -1,0 +1,299 @@
+package actors
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/vivarium-run/vivarium/hostfuncs"
+	"github.com/vivarium-run/vivarium/hostfuncs/abi"
+	"github.com/vivarium-run/vivarium/kv"
+	"github.com/vivarium-run/vivarium/sandbox"
+	"github.com/vivarium-run/vivarium/tenants"
+)
+
+// actor is one actor that is awake. One goroutine, run, owns it from wake to sleep: all fields but
+// those of the first group are its alone.
+type actor struct {
+	h      *Host
+	id     tenants.ActorID
+	mail   *mailbox
+	flight *flight
+	record record        // read-only once the actor is settled
+	done   chan struct{} // closed when the actor has gone and its lease is released
+
+	newborn  bool // its first entry creates it
+	lease    kv.Lease
+	number   uint64 // of the newest delta handed to the store
+	turns    uint64 // begun since the actor woke
+	clock    time.Time
+	parked   bool // in the host's list of idle instances
+	reload   bool // the guest's memory may be ahead of the store
+	varBytes int  // of all Extism vars, -1 when unknown
+
+	version  *tenants.Version
+	code     *sandbox.Version
+	instance *sandbox.Instance
+	kernel   hostfuncs.Kernel
+	self     []byte // document of the operation self, nil when it must be made
+	turn     *turn  // the one that runs
+	buf      []byte // for envelopes
+}
+
+// run is the actor's goroutine. It starts when somebody needs the actor and ends when the actor
+// sleeps, is destroyed, or cannot be opened.
+func (a *actor) run() {
+	defer a.end()
+	if err := a.open(); err != nil {
+		a.mail.fail(err)
+		return
+	}
+	if !a.newborn {
+		a.h.settle(a)
+	}
+	idle := time.NewTimer(a.h.cfg.IdleTime)
+	defer idle.Stop()
+	for {
+		e := a.next(idle)
+		if e == nil {
+			return
+		}
+		if !a.serve(e) {
+			return
+		}
+		idle.Reset(a.h.cfg.IdleTime)
+	}
+}
+
+// open claims the actor's space and reads who it is.
+func (a *actor) open() error {
+	ctx := a.h.ctx
+	lease, err := a.h.cfg.Store.Claim(ctx, a.id.Space())
+	if err != nil {
+		return readError(err)
+	}
+	a.lease, a.number = lease, lease.Pos
+	if a.newborn {
+		return nil
+	}
+	if lease.Pos == 0 {
+		return errNoActor
+	}
+	a.record, err = readRecord(ctx, a.h.cfg.Store, a.id)
+	return err
+}
+
+// next returns the oldest entry, waiting for one. It returns nil when the actor is to sleep; its
+// mailbox is then closed.
+func (a *actor) next(idle *time.Timer) *entry {
+	for {
+		if e := a.mail.take(); e != nil {
+			a.unpark()
+			return e
+		}
+		if !a.park() || a.mail.wasNudged() {
+			if a.mail.closeIfEmpty() {
+				return nil
+			}
+			continue
+		}
+		select {
+		case <-a.mail.ready:
+		case <-idle.C:
+			a.mail.nudge()
+		}
+	}
+}
+
+// park offers the actor's instance to others while it has nothing to do. It reports false if one
+// of them waits already: the actor then sleeps at once.
+func (a *actor) park() bool {
+	if a.instance == nil || a.parked {
+		return true
+	}
+	a.parked = a.h.instances.park(a)
+	return a.parked
+}
+
+func (a *actor) unpark() {
+	if a.parked {
+		a.h.instances.unpark(a)
+		a.parked = false
+	}
+}
+
+// serve does what e asks for. It reports false if the actor is no more.
+func (a *actor) serve(e *entry) bool {
+	if !e.take() {
+		return true // nobody waits for it any more
+	}
+	if e.kind == entryDestroy {
+		return a.destroy(e)
+	}
+	err := a.prepare(e)
+	if err == nil {
+		err = a.runTurn(e)
+	} else {
+		e.answer(Reply{}, err)
+	}
+	if err != nil && (a.newborn || errors.Is(err, errNoActor)) {
+		a.mail.fail(errNoActor) // it never was, or is no more
+		return false
+	}
+	if a.newborn {
+		a.newborn = false
+		a.h.settle(a)
+	}
+	return true
+}
+
+// prepare makes the actor ready for a turn: room in flight, a whole lease, the live version and an
+// instance of it.
+func (a *actor) prepare(e *entry) error {
+	if !time.Now().Before(e.deadline) {
+		return abi.Errorf(abi.CodeActionTimedOut, "The request waited too long for the actor")
+	}
+	a.flight.waitForRoom()
+	if a.flight.broken() != nil {
+		if err := a.reclaim(); err != nil {
+			return err
+		}
+	}
+	if err := a.upgrade(e.deadline); err != nil {
+		return err
+	}
+	if _, ok := a.version.Actors[a.record.Name].Actions[e.request.Action]; !ok && e.kind == entryAction {
+		return a.noAction(e.request.Action)
+	}
+	return nil
+}
+
+// reclaim gets a new lease after the store refused a delta. What the guest remembers of refused
+// turns never was.
+func (a *actor) reclaim() error {
+	a.flight.drain()
+	a.h.cfg.Store.Release(a.lease)
+	lease, err := a.h.cfg.Store.Claim(a.h.ctx, a.id.Space())
+	if err != nil {
+		return readError(err)
+	}
+	a.lease, a.number = lease, lease.Pos
+	if lease.Pos == 0 {
+		return errNoActor
+	}
+	a.flight.mend()
+	a.distrust()
+	return nil
+}
+
+// distrust says that the guest's memory may hold what was not committed. A module with a manifest
+// is told to read again; a plain one knows nothing of that and loses its memory.
+func (a *actor) distrust() {
+	a.reload, a.varBytes = true, -1
+	if a.version != nil && a.version.Plain {
+		a.dropInstance()
+	}
+}
+
+// upgrade takes the live version of the actor's module, if it has changed, between two turns.
+func (a *actor) upgrade(deadline time.Time) error {
+	v, err := a.h.cfg.Registry.Resolve(a.id.Namespace, a.record.Name)
+	if err != nil {
+		return err
+	}
+	if v == a.version {
+		return nil
+	}
+	if a.version != nil && v.Module == a.version.Module && v.Number == a.version.Number {
+		a.version = v
+		return nil
+	}
+	ctx, cancel := context.WithDeadline(a.h.ctx, deadline)
+	defer cancel()
+	code, err := a.h.cfg.Sandbox.Acquire(ctx, v.Digest, func() ([]byte, error) { return a.h.cfg.Registry.Wasm(v.Digest) })
+	if err != nil {
+		return err
+	}
+	a.dropInstance()
+	if a.code != nil {
+		a.code.Release()
+	}
+	a.version, a.code, a.self = v, code, nil
+	return nil
+}
+
+// dropInstance frees the instance; the next turn makes a new one from the version.
+func (a *actor) dropInstance() {
+	if a.instance == nil {
+		return
+	}
+	a.unpark()
+	a.instance.Close()
+	a.instance = nil
+	a.h.instances.release()
+}
+
+// destroy ends the actor for good. It reports false if it did.
+func (a *actor) destroy(e *entry) bool {
+	a.flight.drain()
+	ended := make(chan error, 1)
+	a.h.cfg.Store.Destroy(a.lease, func(err error) { ended <- err })
+	if err := <-ended; err != nil {
+		e.answer(Reply{}, commitError(err))
+		if a.reclaim() != nil {
+			a.mail.fail(errNoActor)
+			return false
+		}
+		return true
+	}
+	a.mail.fail(errNoActor)
+	a.h.forget(a) // before the answer, or the address would still find it
+	e.answer(Reply{}, nil)
+	return false
+}
+
+// end gives everything back. Whoever waits on done finds the actor gone.
+func (a *actor) end() {
+	a.flight.drain()
+	a.dropInstance()
+	if a.code != nil {
+		a.code.Release()
+	}
+	if a.lease.Space.Valid() {
+		a.h.cfg.Store.Release(a.lease)
+	}
+	a.h.forget(a)
+	close(a.done)
+}
+
+// seed returns the randomness of a turn: unforgeable outside the process, never the same for two
+// turns.
+func (a *actor) seed(turn uint64) (seed [32]byte) {
+	mac := hmac.New(sha256.New, a.h.seedKey)
+	mac.Write([]byte(a.id.Namespace))
+	mac.Write([]byte{0})
+	mac.Write([]byte(a.id.String()))
+	var n [24]byte
+	binary.BigEndian.PutUint64(n[0:], a.lease.Epoch.Boot)
+	binary.BigEndian.PutUint64(n[8:], a.lease.Epoch.Claim)
+	binary.BigEndian.PutUint64(n[16:], turn)
+	mac.Write(n[:])
+	copy(seed[:], mac.Sum(nil))
+	return seed
+}
+
+// describe returns the document of the operation self.
+func (a *actor) describe() []byte {
+	if a.self == nil {
+		a.self, _ = json.Marshal(abi.Self{ // strings and numbers always encode
+			ID: a.id.String(), Namespace: string(a.id.Namespace),
+			Name: a.record.Name, Key: a.record.Key.Components(),
+			Module: a.version.Module, Version: a.version.Number,
+		})
+	}
+	return a.self
+}

@@ -1,0 +1,203 @@
+// Package actorstest runs a whole host in a test, with nothing replaced: a store on disk, the
+// registry, the sandbox, real guests built from source.
+package actorstest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"testing"
+
+	"github.com/vivarium-run/vivarium/actors"
+	"github.com/vivarium-run/vivarium/guest-sdk/guestbuild"
+	"github.com/vivarium-run/vivarium/kv"
+	"github.com/vivarium-run/vivarium/kv/badgerkv"
+	"github.com/vivarium-run/vivarium/sandbox"
+	"github.com/vivarium-run/vivarium/tenants"
+)
+
+// Options are what a test may change. The zero value is the real thing.
+type Options struct {
+	Dir    string                  // of the data; empty means a new one
+	Store  func(kv.Store) kv.Store // stands before the store, such as kvtest.Gate
+	Config func(*actors.Config)    // changes the host's settings
+}
+
+// Stack is a running host and its parts. Close ends it; the data stays until the test ends.
+type Stack struct {
+	Dir      string
+	Store    kv.Store
+	Registry *tenants.Registry
+	Sandbox  *sandbox.Sandbox
+	Host     *actors.Host
+
+	tb   testing.TB
+	once sync.Once
+}
+
+// Open starts a host and closes it when the test ends.
+func Open(tb testing.TB, o Options) *Stack {
+	tb.Helper()
+	s := &Stack{Dir: o.Dir, tb: tb}
+	if s.Dir == "" {
+		s.Dir = tb.TempDir()
+	}
+	store, err := badgerkv.Open(badgerkv.Config{Dir: filepath.Join(s.Dir, "store")})
+	must(tb, err)
+	s.Store = store
+	if o.Store != nil {
+		s.Store = o.Store(store)
+	}
+	s.Registry, err = tenants.OpenRegistry(context.Background(), s.Store, filepath.Join(s.Dir, "modules"))
+	must(tb, err)
+	s.Sandbox, err = sandbox.Open(context.Background(), sandbox.Config{CacheDir: CacheDir(tb), Modules: actors.GuestModules()})
+	must(tb, err)
+	c := actors.Config{Store: s.Store, Registry: s.Registry, Sandbox: s.Sandbox, Logger: slog.New(slog.DiscardHandler)}
+	if o.Config != nil {
+		o.Config(&c)
+	}
+	s.Host, err = actors.Start(c)
+	must(tb, err)
+	s.Registry.SetHasActors(s.Host.HasActors)
+	tb.Cleanup(s.Close)
+	return s
+}
+
+// Close ends the host and its parts, in order. It may be called again.
+func (s *Stack) Close() {
+	s.once.Do(func() {
+		s.Host.Close()
+		s.Registry.Close()
+		s.Sandbox.Close()
+		s.Store.Close()
+	})
+}
+
+// Upload makes a guest of this repository (see Guest) a live module of a namespace, which is made
+// if there is none.
+func (s *Stack) Upload(ns tenants.ID, module, guest string) tenants.Version {
+	s.tb.Helper()
+	return s.UploadBytes(ns, actors.UploadOptions{Module: module, Live: true}, Guest(s.tb, guest))
+}
+
+// UploadBytes is Upload for any module and any choices.
+func (s *Stack) UploadBytes(ns tenants.ID, o actors.UploadOptions, wasm []byte) tenants.Version {
+	s.tb.Helper()
+	if _, err := s.Registry.Namespace(ns); err != nil {
+		_, err := s.Registry.CreateNamespace(context.Background(), ns, "")
+		must(s.tb, err)
+	}
+	v, _, _, err := s.Host.Upload(context.Background(), ns, bytes.NewReader(wasm), o)
+	must(s.tb, err)
+	return v
+}
+
+// Actor returns the id of the actor at an address, made if there is none.
+func (s *Stack) Actor(ns tenants.ID, name string, key ...string) tenants.ActorID {
+	s.tb.Helper()
+	info, _, err := s.Host.GetOrCreate(context.Background(), Address(s.tb, ns, name, key...), actors.CreateOptions{})
+	must(s.tb, err)
+	return info.ID
+}
+
+// Call runs an action with arguments that encode as JSON.
+func (s *Stack) Call(id tenants.ActorID, action string, args ...any) (json.RawMessage, error) {
+	if args == nil {
+		args = []any{}
+	}
+	list, err := json.Marshal(args)
+	must(s.tb, err)
+	r, err := s.Host.Call(context.Background(), id, actors.Request{Action: action, Args: list})
+	return r.Output, err
+}
+
+// MustCall is Call for an action that must succeed. result may be nil.
+func (s *Stack) MustCall(id tenants.ActorID, result any, action string, args ...any) {
+	s.tb.Helper()
+	out, err := s.Call(id, action, args...)
+	if err != nil {
+		s.tb.Fatalf("%s%v: %v", action, args, err)
+	}
+	if result != nil {
+		must(s.tb, json.Unmarshal(out, result))
+	}
+}
+
+// Log returns the text of an actor's log.
+func (s *Stack) Log(id tenants.ActorID) string {
+	s.tb.Helper()
+	lines, err := s.Host.Logs(context.Background(), id, 0)
+	must(s.tb, err)
+	var b bytes.Buffer
+	for _, l := range lines {
+		b.WriteString(l.Level + " " + l.Source + ": " + l.Text + "\n")
+	}
+	return b.String()
+}
+
+// Address returns an address.
+func Address(tb testing.TB, ns tenants.ID, name string, key ...string) tenants.Address {
+	tb.Helper()
+	k, err := tenants.NewKey(key...)
+	must(tb, err)
+	return tenants.Address{Namespace: ns, Name: name, Key: k}
+}
+
+var (
+	builtMu sync.Mutex // guards built
+	built   = map[string][]byte{}
+)
+
+// Guest returns the compiled guest in a folder of this repository, such as "examples/wasm/counter",
+// built once in a process; a folder that holds a .wasm file is not built.
+func Guest(tb testing.TB, dir string) []byte {
+	tb.Helper()
+	builtMu.Lock()
+	defer builtMu.Unlock()
+	if wasm, ok := built[dir]; ok {
+		return wasm
+	}
+	path := filepath.Join(Root(), filepath.FromSlash(dir))
+	var wasm []byte
+	committed, err := filepath.Glob(filepath.Join(path, "*.wasm"))
+	must(tb, err)
+	if len(committed) > 0 {
+		wasm, err = os.ReadFile(committed[0])
+	} else {
+		wasm, err = guestbuild.Build(context.Background(), guestbuild.Options{Dir: path})
+	}
+	must(tb, err)
+	built[dir] = wasm
+	return wasm
+}
+
+// Root returns the repository's folder.
+func Root() string {
+	_, file, _, _ := runtime.Caller(0)
+	return filepath.Dir(filepath.Dir(filepath.Dir(file)))
+}
+
+// CacheDir returns a folder for compiled code that all test processes share: compiling a Go guest
+// takes seconds.
+func CacheDir(tb testing.TB) string {
+	tb.Helper()
+	base, err := os.UserCacheDir()
+	if err != nil {
+		base = os.TempDir()
+	}
+	dir := filepath.Join(base, "vivarium-test", "compiled")
+	must(tb, os.MkdirAll(dir, 0o700))
+	return dir
+}
+
+func must(tb testing.TB, err error) {
+	tb.Helper()
+	if err != nil {
+		tb.Fatal(err)
+	}
+}

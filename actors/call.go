@@ -1,0 +1,52 @@
+package actors
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/vivarium-run/vivarium/hostfuncs/abi"
+	"github.com/vivarium-run/vivarium/tenants"
+)
+
+// Request is one call of an action.
+type Request struct {
+	Action string
+	// Args is the JSON list of arguments; nil means none.
+	Args json.RawMessage
+	// Raw is the body of a raw call, when IsRaw is set: bytes in, bytes out, for plain modules only.
+	Raw    []byte
+	IsRaw  bool
+	Caller string // verified subject of the client; empty means anonymous
+}
+
+// Reply is the answer to a Request.
+type Reply struct {
+	Kind   ReplyKind
+	Output json.RawMessage // for ReplyJSON; nil means no value
+	Raw    []byte          // for ReplyRaw
+	Bytes  []byte          // for ReplyBytes
+}
+
+// ReplyKind says which field of a Reply counts.
+type ReplyKind int
+
+// The kinds.
+const (
+	ReplyJSON  ReplyKind = iota // a value, or none
+	ReplyRaw                    // the bytes of a raw call
+	ReplyBytes                  // output of a plain module that is neither JSON nor UTF-8
+)
+
+// Call runs an action in the actor's next free turn and returns its answer once the turn, and all
+// that it may have read, is durable.
+func (h *Host) Call(ctx context.Context, id tenants.ActorID, r Request) (Reply, error) {
+	if len(r.Args) > abi.MaxArgs || len(r.Raw) > abi.MaxArgs {
+		return Reply{}, abi.Errorf(abi.CodeBodyTooLarge, "the arguments are larger than %d bytes", abi.MaxArgs)
+	}
+	if r.Args == nil {
+		r.Args = json.RawMessage("[]")
+	}
+	e := newEntry(entryAction, h.deadline())
+	e.outside, e.request = true, r
+	return h.post(ctx, id, e)
+}

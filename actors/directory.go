@@ -1,0 +1,230 @@
+package actors
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"slices"
+	"time"
+	"unicode/utf8"
+
+	"github.com/vivarium-run/vivarium/hostfuncs/abi"
+	"github.com/vivarium-run/vivarium/kv"
+	"github.com/vivarium-run/vivarium/tenants"
+)
+
+// Info describes an actor.
+type Info struct {
+	ID      tenants.ActorID
+	Address tenants.Address
+	Created time.Time
+	Module  string // whose version created it
+}
+
+// CreateOptions are the choices of a creation.
+type CreateOptions struct {
+	Input  []byte // a JSON document; nil means none
+	Caller string // verified subject of the client; empty means anonymous
+}
+
+func (o CreateOptions) check() error {
+	if len(o.Input) > abi.MaxInput {
+		return abi.Errorf(abi.CodeInputTooLarge, "the input is larger than %d bytes", abi.MaxInput)
+	}
+	if len(o.Input) > 0 && !(utf8.Valid(o.Input) && json.Valid(o.Input)) {
+		return abi.Errorf(abi.CodeInvalidRequest, "the input is not valid JSON")
+	}
+	return nil
+}
+
+// Create makes an actor. If there is one at the address it is CodeActorExists, with the existing
+// actor's id as metadata.
+func (h *Host) Create(ctx context.Context, a tenants.Address, o CreateOptions) (Info, error) {
+	info, created, err := h.GetOrCreate(ctx, a, o)
+	if err != nil || created {
+		return info, err
+	}
+	return Info{}, (&abi.Error{Code: abi.CodeActorExists}).With(map[string]any{"existing_actor_id": info.ID.String(), "key": string(a.Key)})
+}
+
+// GetOrCreate returns the actor at an address, made with o if there is none; created says which.
+func (h *Host) GetOrCreate(ctx context.Context, a tenants.Address, o CreateOptions) (info Info, created bool, err error) {
+	if err := o.check(); err != nil {
+		return Info{}, false, err
+	}
+	for {
+		info, err := h.Find(ctx, a)
+		if abi.CodeOf(err) != abi.CodeActorNotFound {
+			return info, false, err
+		}
+		end, other := h.beginBirth(a)
+		if other == nil {
+			info, created, err := h.birth(ctx, a, o)
+			end()
+			if abi.CodeOf(err) == abi.CodeActorExists {
+				continue // another process or an earlier birth was first
+			}
+			return info, created, err
+		}
+		select {
+		case <-other:
+		case <-ctx.Done():
+			return Info{}, false, abi.Wrap(abi.CodeActionTimedOut, context.Cause(ctx))
+		}
+	}
+}
+
+// beginBirth reserves an address for one birth at a time. It returns what ends the reservation, or
+// the channel that is closed when the birth that goes on has ended.
+func (h *Host) beginBirth(a tenants.Address) (end func(), other chan struct{}) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if ch, ok := h.births[a]; ok {
+		return nil, ch
+	}
+	ch := make(chan struct{})
+	h.births[a] = ch
+	return func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		delete(h.births, a)
+		close(ch)
+	}, nil
+}
+
+// birth runs the turn that makes an actor. It ends with the turn even if the client goes away,
+// because others may wait for its outcome.
+func (h *Host) birth(ctx context.Context, a tenants.Address, o CreateOptions) (Info, bool, error) {
+	if info, err := h.Find(ctx, a); abi.CodeOf(err) != abi.CodeActorNotFound {
+		return info, false, err // born while we waited
+	}
+	v, err := h.cfg.Registry.Resolve(a.Namespace, a.Name)
+	if err != nil {
+		if abi.CodeOf(err) == abi.CodeActorNoVersion {
+			return Info{}, false, abi.Errorf(abi.CodeModuleNotFound, "no live module of the namespace defines an actor named %q", a.Name)
+		}
+		return Info{}, false, err
+	}
+	if want := v.Actors[a.Name].Key; want != nil && len(a.Key.Components()) != len(want) {
+		return Info{}, false, abi.Errorf(abi.CodeActorInvalidKey, "a key of this actor has %d components: %q", len(want), want)
+	}
+	id := tenants.NewActorID(a.Namespace)
+	rec := record{Name: a.Name, Key: a.Key, Created: h.now().UnixMilli(), Module: v.Module}
+	h.mu.Lock()
+	if h.draining {
+		h.mu.Unlock()
+		return Info{}, false, errDraining
+	}
+	newborn := h.startLocked(id, &rec)
+	h.mu.Unlock()
+	e := newEntry(entryCreate, h.deadline())
+	e.create = o
+	if err := newborn.mail.put(e); err != nil {
+		return Info{}, false, err
+	}
+	if _, err := e.wait(context.WithoutCancel(ctx)); err != nil {
+		return Info{}, false, err
+	}
+	return rec.info(id), true, nil
+}
+
+// Find returns the actor at an address, or CodeActorNotFound.
+func (h *Host) Find(ctx context.Context, a tenants.Address) (Info, error) {
+	h.mu.Lock()
+	found := h.byAddr[a]
+	h.mu.Unlock()
+	if found != nil {
+		return found.record.info(found.id), nil
+	}
+	space, err := h.cfg.Store.Lookup(ctx, string(a.Namespace), a.Binding())
+	if err != nil {
+		return Info{}, readError(err)
+	}
+	id, ok := tenants.IDOfSpace(space)
+	if !ok {
+		return Info{}, kv.ErrCorrupt
+	}
+	return h.Get(ctx, id)
+}
+
+// Get returns the actor with an id, or CodeActorNotFound.
+func (h *Host) Get(ctx context.Context, id tenants.ActorID) (Info, error) {
+	rec, err := readRecord(ctx, h.cfg.Store, id)
+	if err != nil {
+		return Info{}, err
+	}
+	return rec.info(id), nil
+}
+
+// List returns up to limit actors of a namespace, in order of name and key, after a cursor; name
+// narrows the list unless it is empty. next is the cursor of the following page, empty at the end.
+func (h *Host) List(ctx context.Context, ns tenants.ID, name, cursor string, limit int) (list []Info, next string, err error) {
+	r := kv.Range{}
+	if name != "" {
+		r = kv.PrefixRange(append([]byte(name), 0))
+	}
+	if cursor != "" {
+		after, err := base64.RawURLEncoding.DecodeString(cursor)
+		if err != nil {
+			return nil, "", abi.Errorf(abi.CodeInvalidRequest, "the cursor is not one of this host's")
+		}
+		if after = append(after, 0); slices.Compare(after, r.Lo) > 0 {
+			r.Lo = after
+		}
+	}
+	for b, err := range h.cfg.Store.List(ctx, string(ns), r) {
+		if err != nil {
+			return nil, "", readError(err)
+		}
+		if len(list) == limit {
+			return list, base64.RawURLEncoding.EncodeToString(list[limit-1].Address.Binding()), nil
+		}
+		id, ok := tenants.IDOfSpace(b.Space)
+		if !ok {
+			continue // a name of another kind of space
+		}
+		info, err := h.Get(ctx, id)
+		if abi.CodeOf(err) == abi.CodeActorNotFound {
+			continue // destroyed since the list was opened
+		}
+		if err != nil {
+			return nil, "", err
+		}
+		list = append(list, info)
+	}
+	return list, "", nil
+}
+
+// HasActors reports whether a namespace has an actor with this name.
+func (h *Host) HasActors(ns tenants.ID, name string) (bool, error) {
+	list, _, err := h.List(h.ctx, ns, name, "", 1)
+	return len(list) > 0, err
+}
+
+// ActorNames returns the actor names that the namespace's live versions define, sorted.
+func (h *Host) ActorNames(_ context.Context, ns tenants.ID) ([]string, error) {
+	if _, err := h.cfg.Registry.Namespace(ns); err != nil {
+		return nil, err
+	}
+	names := []string{}
+	for _, m := range h.cfg.Registry.Modules(ns) {
+		if m.Live == 0 {
+			continue
+		}
+		v, err := h.cfg.Registry.Version(ns, m.Name, m.Live)
+		if err != nil {
+			return nil, err
+		}
+		for name := range v.Actors {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+// Destroy ends an actor: when it returns, its address is free and none of its data can be read.
+func (h *Host) Destroy(ctx context.Context, id tenants.ActorID) error {
+	_, err := h.post(ctx, id, newEntry(entryDestroy, h.deadline()))
+	return err
+}

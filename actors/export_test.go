@@ -1,0 +1,21 @@
+package actors
+
+import "github.com/vivarium-run/vivarium/tenants"
+
+// Posted returns how many entries were ever put into the mailbox of an actor that is awake.
+func (h *Host) Posted(id tenants.ActorID) int { posted, _ := h.mailOf(id); return posted }
+
+// Waiting returns how many entries are in the mailbox of an actor that is awake.
+func (h *Host) Waiting(id tenants.ActorID) int { _, waiting := h.mailOf(id); return waiting }
+
+func (h *Host) mailOf(id tenants.ActorID) (posted, waiting int) {
+	h.mu.Lock()
+	a := h.awake[id]
+	h.mu.Unlock()
+	if a == nil {
+		return 0, 0
+	}
+	a.mail.mu.Lock()
+	defer a.mail.mu.Unlock()
+	return a.mail.posted, len(a.mail.queue)
+}

@@ -1,0 +1,257 @@
+// Package actors runs tenants' actors, one turn at a time each.
+//
+// It owns an actor from wake to sleep: the mailbox, the turn in progress, the outbox. It leaves the
+// guest's execution to package sandbox, what a guest may ask to package hostfuncs, identity to
+// package tenants and bytes on disk to package kv.
+//
+// One invariant rules the package: nothing that depends on a turn leaves the process before that
+// turn is durable. A turn runs in this order, and each step waits for the one before it:
+//
+//  1. take the next entry from the mailbox, alone on this actor;
+//  2. run the guest; state writes, replies and events gather in the overlay and the outbox;
+//  3. commit the overlay as one delta, fenced by the lease's epoch;
+//  4. open the outbox once the delta is durable, or drop it if it was refused.
+//
+// The actor may begin its next turn after step 3; package kv keeps the deltas in order.
+package actors
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/vivarium-run/vivarium/hostfuncs"
+	"github.com/vivarium-run/vivarium/hostfuncs/abi"
+	"github.com/vivarium-run/vivarium/kv"
+	"github.com/vivarium-run/vivarium/sandbox"
+	"github.com/vivarium-run/vivarium/tenants"
+)
+
+// Config is what a Host is made of. Store, Registry and Sandbox are the caller's to close, after
+// the Host.
+type Config struct {
+	Store    kv.Store
+	Registry *tenants.Registry
+	Sandbox  *sandbox.Sandbox // opened with GuestModules
+
+	// IdleTime is how long an actor stays awake with nothing to do. Zero means 30 s.
+	IdleTime time.Duration
+	// TurnTime bounds a request from its arrival to the end of its turn. Zero means 60 s.
+	TurnTime time.Duration
+	// MaxInstances bounds the instances that live at once. Zero means 256.
+	MaxInstances int
+	// Now is the wall clock; nil means time.Now.
+	Now func() time.Time
+	// OnLog, when not nil, gets every line of every actor's log. It must not block.
+	OnLog  func(Info, LogLine)
+	Logger *slog.Logger // nil means slog.Default()
+}
+
+func (c *Config) setDefaults() {
+	if c.IdleTime == 0 {
+		c.IdleTime = 30 * time.Second
+	}
+	if c.TurnTime == 0 {
+		c.TurnTime = abi.MaxTurnSeconds * time.Second
+	}
+	if c.MaxInstances == 0 {
+		c.MaxInstances = 256
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+}
+
+// GuestModules returns the modules that a Host's sandbox must offer to guests.
+func GuestModules() []sandbox.HostModule {
+	var list []sandbox.HostModule
+	for _, m := range hostfuncs.Modules() {
+		hm := sandbox.HostModule{Name: m.Name}
+		for _, f := range m.Funcs {
+			hm.Funcs = append(hm.Funcs, sandbox.HostFunc(f))
+		}
+		list = append(list, hm)
+	}
+	return list
+}
+
+// Host runs the actors of all namespaces. Safe for concurrent use. What it refuses is an
+// *abi.Error; find it with abi.AsError.
+type Host struct {
+	cfg       Config
+	ctx       context.Context // ends the guests that still run at Close
+	cancel    context.CancelFunc
+	seedKey   []byte
+	instances *instances
+	logs      *feeds[LogLine]
+	events    *feeds[Event]
+
+	mu       sync.Mutex // guards the fields below
+	awake    map[tenants.ActorID]*actor
+	byAddr   map[tenants.Address]*actor        // of awake; not those that are being born
+	births   map[tenants.Address]chan struct{} // closed when the birth has ended, well or not
+	draining bool
+}
+
+// Start returns a running Host. It starts no goroutine until an actor is needed.
+func Start(cfg Config) (*Host, error) {
+	cfg.setDefaults()
+	if cfg.Store == nil || cfg.Registry == nil || cfg.Sandbox == nil {
+		return nil, errors.New("actors: Config needs a store, a registry and a sandbox")
+	}
+	if l := cfg.Store.Limits(); l.MaxBytes < abi.MaxDelta+abi.MaxKey || l.MaxOps < abi.MaxDeltaOps+1 || l.MaxValue < abi.MaxState {
+		return nil, errors.New("actors: the store's limits are below those of a turn's delta")
+	}
+	h := &Host{
+		cfg:       cfg,
+		seedKey:   make([]byte, 32),
+		instances: newInstances(cfg.MaxInstances),
+		logs:      newLogs(),
+		events:    newEvents(),
+		awake:     map[tenants.ActorID]*actor{},
+		byAddr:    map[tenants.Address]*actor{},
+		births:    map[tenants.Address]chan struct{}{},
+	}
+	rand.Read(h.seedKey) // never fails; see crypto/rand
+	h.ctx, h.cancel = context.WithCancel(context.Background())
+	return h, nil
+}
+
+func (h *Host) now() time.Time { return h.cfg.Now() }
+
+// Ready returns nil, or why the host takes no new work.
+func (h *Host) Ready() error {
+	h.mu.Lock()
+	draining := h.draining
+	h.mu.Unlock()
+	if draining {
+		return errDraining
+	}
+	select {
+	case <-h.cfg.Store.Failed():
+		return commitError(h.cfg.Store.Err())
+	default:
+		return nil
+	}
+}
+
+var errDraining = &abi.Error{Code: abi.CodeUnavailable, Retry: time.Second}
+
+// Drain refuses new work, lets the turns that wait or run finish, and puts every actor to sleep.
+// When ctx ends first, what still waits is answered CodeUnavailable and guests that still run are
+// stopped. No actor is awake when it returns.
+func (h *Host) Drain(ctx context.Context) error {
+	h.mu.Lock()
+	h.draining = true
+	all := make([]*actor, 0, len(h.awake))
+	for _, a := range h.awake {
+		all = append(all, a)
+		a.mail.nudge()
+	}
+	h.mu.Unlock()
+	var late error
+	for _, a := range all {
+		select {
+		case <-a.done:
+			continue
+		case <-ctx.Done():
+			late = context.Cause(ctx)
+		}
+		h.cancel()
+		a.mail.fail(errDraining)
+		<-a.done
+	}
+	return late
+}
+
+// Close drains without patience and ends the host.
+func (h *Host) Close() error {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	h.Drain(ctx)
+	h.cancel()
+	return nil
+}
+
+// Awake returns how many actors are awake and how many instances live.
+func (h *Host) Awake() (actors, live int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.awake), h.instances.count()
+}
+
+// wake returns the actor with this id, starting its goroutine if it sleeps. Whether there is such
+// an actor at all its goroutine finds out.
+func (h *Host) wake(id tenants.ActorID) (*actor, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.draining {
+		return nil, errDraining
+	}
+	if a := h.awake[id]; a != nil {
+		return a, nil
+	}
+	return h.startLocked(id, nil), nil
+}
+
+// startLocked starts the goroutine of an actor; born is the record of one that is to be created.
+func (h *Host) startLocked(id tenants.ActorID, born *record) *actor {
+	a := &actor{h: h, id: id, mail: newMailbox(), flight: newFlight(), varBytes: -1, done: make(chan struct{})}
+	if born != nil {
+		a.newborn, a.record = true, *born
+	}
+	h.awake[id] = a
+	go a.run() // ends when the actor sleeps; Drain waits for it
+	return a
+}
+
+// settle lists an actor that was opened under its address.
+func (h *Host) settle(a *actor) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.awake[a.id] == a {
+		h.byAddr[a.record.info(a.id).Address] = a
+	}
+}
+
+// forget removes an actor that has gone.
+func (h *Host) forget(a *actor) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.awake[a.id] == a {
+		delete(h.awake, a.id)
+	}
+	if addr := a.record.info(a.id).Address; h.byAddr[addr] == a {
+		delete(h.byAddr, addr)
+	}
+}
+
+// post puts an entry into an actor's mailbox, waking the actor if need be, and waits for the answer.
+func (h *Host) post(ctx context.Context, id tenants.ActorID, e *entry) (Reply, error) {
+	for {
+		a, err := h.wake(id)
+		if err != nil {
+			return Reply{}, err
+		}
+		switch err := a.mail.put(e); {
+		case errors.Is(err, errAsleep):
+			select {
+			case <-a.done: // and then it can be woken again
+			case <-ctx.Done():
+				return Reply{}, abi.Wrap(abi.CodeActionTimedOut, context.Cause(ctx))
+			}
+		case err != nil:
+			return Reply{}, err
+		default:
+			return e.wait(ctx)
+		}
+	}
+}
+
+func (h *Host) deadline() time.Time { return time.Now().Add(h.cfg.TurnTime) }

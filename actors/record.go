@@ -1,0 +1,78 @@
+package actors
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/vivarium-run/vivarium/hostfuncs/abi"
+	"github.com/vivarium-run/vivarium/kv"
+	"github.com/vivarium-run/vivarium/tenants"
+)
+
+// First byte of each key in an actor's space: which table the row is in.
+const (
+	tableRecord = 'm' // one row: who the actor is
+	tableState  = 's' // one row
+	tableKV     = 'k'
+	tableVars   = 'v'
+)
+
+var (
+	recordKey = []byte{tableRecord}
+	stateKey  = []byte{tableState}
+)
+
+func kvKey(key []byte) []byte   { return tableKey(tableKV, key) }
+func varKey(name []byte) []byte { return tableKey(tableVars, name) }
+
+func tableKey(table byte, key []byte) []byte {
+	return append(append(make([]byte, 0, 1+len(key)), table), key...)
+}
+
+// record is what is stored of an actor at its creation.
+type record struct {
+	Name    string      `json:"name"`
+	Key     tenants.Key `json:"key"`
+	Created int64       `json:"created"` // ms since 1970
+	Module  string      `json:"module"`
+}
+
+func (r record) info(id tenants.ActorID) Info {
+	return Info{
+		ID:      id,
+		Address: tenants.Address{Namespace: id.Namespace, Name: r.Name, Key: r.Key},
+		Created: time.UnixMilli(r.Created),
+		Module:  r.Module,
+	}
+}
+
+// errNoActor answers for an actor that never was, was destroyed, or is another tenant's.
+var errNoActor = &abi.Error{Code: abi.CodeActorNotFound}
+
+// readRecord returns an actor's record, or errNoActor.
+func readRecord(ctx context.Context, s kv.Reader, id tenants.ActorID) (record, error) {
+	b, err := s.Get(ctx, id.Space(), recordKey)
+	if err != nil {
+		return record{}, readError(err)
+	}
+	var r record
+	if err := json.Unmarshal(b, &r); err != nil {
+		return record{}, fmt.Errorf("actors: record of %s: %w", id, kv.ErrCorrupt)
+	}
+	return r, nil
+}
+
+// readError translates what a read of the store gives, for a reader that looks for an actor.
+func readError(err error) error {
+	var unknown *kv.UnknownError
+	switch {
+	case errors.Is(err, kv.ErrNotFound):
+		return errNoActor
+	case errors.As(err, &unknown), errors.Is(err, kv.ErrClosed):
+		return abi.Wrap(abi.CodeUnavailable, err)
+	}
+	return err
+}

@@ -1,0 +1,269 @@
+package actors
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"time"
+	"unicode/utf8"
+
+	"github.com/vivarium-run/vivarium/hostfuncs"
+	"github.com/vivarium-run/vivarium/hostfuncs/abi"
+	"github.com/vivarium-run/vivarium/kv"
+	"github.com/vivarium-run/vivarium/sandbox"
+)
+
+// runTurn is the one path on which guest code runs for an actor:
+//
+//  1. begin: clock, seed, deadline, an empty overlay over the deltas in flight and the store;
+//  2. run the guest;
+//  3. on success hand the overlay to the store as one delta, on failure drop it;
+//  4. AFTER the delta, and every delta before it, is durable: open the outbox.
+//
+// It returns the turn's failure, which has been answered.
+func (a *actor) runTurn(e *entry) error {
+	ctx, cancel := context.WithDeadline(a.h.ctx, e.deadline)
+	defer cancel()
+	t := a.begin(ctx)
+	defer func() { t.flush(); a.turn = nil }()
+	reply, err := a.runGuest(t, e)
+	if err != nil {
+		a.distrust()
+		a.release(&outbox{entry: e, err: err})
+		return err
+	}
+	a.reload, a.varBytes = false, t.varBytes
+	o := &outbox{entry: e, reply: reply, events: t.events, emit: func(ev []Event) { a.h.events.add(a.id, ev...) }}
+	if e.kind == entryCreate {
+		return a.commitBirth(t, o)
+	}
+	if t.changes.Len() == 0 {
+		a.release(o)
+		return nil
+	}
+	a.commit(&kv.Delta{Ops: t.changes.Ops()}, t.changes, o)
+	return nil
+}
+
+// begin makes the next turn.
+func (a *actor) begin(ctx context.Context) *turn {
+	a.turns++
+	if now := a.h.now(); now.After(a.clock) {
+		a.clock = now // it never goes back, whatever the machine's clock does
+	}
+	changes := &kv.Overlay{}
+	t := &turn{
+		a: a, ctx: ctx, number: a.turns, now: a.clock, varBytes: a.varBytes, changes: changes,
+		// The layers are taken BEFORE any snapshot of the store is opened.
+		view: kv.View{Layers: a.flight.layers(changes), Store: a.h.cfg.Store, Space: a.id.Space()},
+	}
+	a.turn = t
+	return t
+}
+
+// commit hands a delta to the store; the outbox opens when it is durable.
+func (a *actor) commit(d *kv.Delta, changes *kv.Overlay, o *outbox) {
+	a.number++
+	d.N = a.number
+	a.flight.launch(changes, d.Size(), o)
+	a.h.cfg.Store.Commit(a.lease, d, a.flight.landed)
+}
+
+// release lets the outbox of a turn that writes nothing out, behind the deltas that it may have
+// read.
+func (a *actor) release(o *outbox) {
+	if !a.flight.follow(o) {
+		o.open(nil)
+	}
+}
+
+// commitBirth commits the turn that makes the actor: what its guest wrote, its record and its
+// address. It waits, since nothing can be done with an actor that is not.
+func (a *actor) commitBirth(t *turn, o *outbox) error {
+	row, err := json.Marshal(a.record)
+	if err != nil {
+		return fmt.Errorf("actors: encode record: %w", err)
+	}
+	t.changes.Put(recordKey, row)
+	a.commit(&kv.Delta{Ops: t.changes.Ops(), Bind: a.record.info(a.id).Address.Binding()}, t.changes, o)
+	a.flight.drain()
+	return a.flight.broken()
+}
+
+// runGuest runs the guest for an entry and sorts out how it ended.
+func (a *actor) runGuest(t *turn, e *entry) (Reply, error) {
+	if err := a.ensureInstance(t); err != nil {
+		return Reply{}, err
+	}
+	if a.version.Plain {
+		return a.runPlain(t, e)
+	}
+	return a.runSDK(t, e)
+}
+
+// ensureInstance makes the actor's instance if it has none. Start-up code runs outside the turn.
+func (a *actor) ensureInstance(t *turn) error {
+	if a.instance != nil {
+		return nil
+	}
+	if err := a.h.instances.acquire(t.ctx); err != nil {
+		return err
+	}
+	t.startup = true
+	defer func() { t.startup = false }()
+	instance, err := a.code.NewInstance(hostfuncs.NewCall(t.ctx, t, &a.kernel, nil), env{a})
+	if err != nil {
+		a.h.instances.release()
+		return a.failure(err)
+	}
+	a.instance, a.reload = instance, true
+	return nil
+}
+
+// env gives an instance, which lives longer than a turn, the world of the turn that runs.
+type env struct{ a *actor }
+
+var _ sandbox.Env = env{}
+
+func (v env) Now() time.Time              { return v.a.turn.Now() }
+func (v env) Sleep(d time.Duration)       { v.a.turn.Sleep(d) }
+func (v env) Random(p []byte)             { v.a.turn.Random(p) }
+func (v env) Output(stream int, p []byte) { v.a.turn.Output(stream, p) }
+
+// call runs one export of the guest. After a failure the instance is gone.
+func (a *actor) call(c *hostfuncs.Call, export string) (int32, error) {
+	n, err := a.instance.Call(c, export)
+	if err != nil {
+		a.dropInstance()
+		return 0, a.failure(err)
+	}
+	return n, nil
+}
+
+// failure says to the client and to the log how a guest's run ended early.
+func (a *actor) failure(err error) error {
+	var trap *sandbox.TrapError
+	var limit *sandbox.LimitError
+	var refused *abi.Error
+	switch {
+	case errors.As(err, &trap):
+		a.log("error", "host", "the guest trapped: "+trap.Text)
+		return (&abi.Error{Code: abi.CodeActorTrapped, Cause: err}).With(map[string]any{"trap": trap.Kind})
+	case errors.As(err, &limit):
+		a.log("error", "host", "the guest was stopped: "+limit.Text)
+		return abi.Wrap(abi.CodeActionTimedOut, err)
+	case errors.As(err, &refused) && refused.Code != abi.CodeInternal:
+		a.log("error", "host", "the guest was stopped: "+refused.PublicMessage())
+		return refused
+	}
+	a.h.cfg.Logger.Error("turn failed by our fault", "tenant", a.id.Namespace, "actor", a.id, "turn", a.turns, "error", err)
+	return abi.Wrap(abi.CodeInternal, err)
+}
+
+// runSDK runs a turn of a module with a manifest: an envelope in, an envelope out.
+func (a *actor) runSDK(t *turn, e *entry) (Reply, error) {
+	env := abi.Turn{Actor: a.record.Name, Reload: a.reload}
+	switch {
+	case e.kind == entryCreate:
+		env.Kind, env.Args, env.Caller = abi.KindCreate, e.create.Input, e.create.Caller
+	case e.request.IsRaw:
+		return Reply{}, abi.Errorf(abi.CodeUnsupportedType, "this module's actions take JSON")
+	default:
+		env.Kind, env.Name, env.Args, env.Caller = abi.KindAction, e.request.Action, e.request.Args, e.request.Caller
+	}
+	a.buf = abi.AppendTurn(a.buf[:0], &env)
+	c := hostfuncs.NewCall(t.ctx, t, &a.kernel, a.buf)
+	n, err := a.call(c, abi.ExportTurn)
+	if err != nil {
+		return Reply{}, err
+	}
+	reply, err := abi.ParseReply(c.Output())
+	if n != 0 || err != nil {
+		a.dropInstance()
+		return Reply{}, a.failure(&sandbox.TrapError{Kind: "broken contract", Text: fmt.Sprintf("actor_turn returned %d, envelope: %v", n, err)})
+	}
+	return a.readReply(t, c, e, &reply)
+}
+
+// readReply turns the guest's answer into a client's.
+func (a *actor) readReply(t *turn, c *hostfuncs.Call, e *entry, r *abi.Reply) (Reply, error) {
+	switch r.Status {
+	case abi.StatusOK:
+		return jsonReply(t, r.Result)
+	case abi.StatusUser:
+		return Reply{}, userError(r)
+	case abi.StatusHidden:
+		return Reply{}, a.hidden(r.Message)
+	case abi.StatusHost:
+		if refused, ok := c.Refusal(r.Code); ok {
+			return Reply{}, refused
+		}
+		return Reply{}, a.hidden(r.Message)
+	case abi.StatusNoName:
+		return Reply{}, a.noAction(e.request.Action)
+	}
+	return Reply{}, a.failure(&sandbox.TrapError{Kind: "broken contract", Text: fmt.Sprintf("unknown status %d", r.Status)})
+}
+
+// jsonReply checks a result, which is the guest's word that it is JSON.
+func jsonReply(t *turn, result []byte) (Reply, error) {
+	switch {
+	case len(result) > abi.MaxResult:
+		return Reply{}, abi.Errorf(abi.CodeOutputTooLarge, "the result is larger than %d bytes", abi.MaxResult)
+	case len(result) > 0 && !(utf8.Valid(result) && json.Valid(result)):
+		return Reply{}, t.a.hidden("the result is not valid JSON")
+	}
+	if err := t.say(len(result)); err != nil {
+		return Reply{}, err
+	}
+	return Reply{Kind: ReplyJSON, Output: result}, nil
+}
+
+// hidden logs an error that is not for clients and returns what they see instead.
+func (a *actor) hidden(text string) error {
+	a.log("error", "host", "the action failed: "+clip(text))
+	return &abi.Error{Code: abi.CodeGuestInternal}
+}
+
+var userCodeForm = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
+
+// userError is a guest's deliberate error, with everything in it made harmless.
+func userError(r *abi.Reply) error {
+	e := &abi.Error{Code: abi.CodeUser, Message: clip(r.Message)}
+	if userCodeForm.MatchString(r.Name) {
+		e.Name = r.Name
+	}
+	if len(r.Metadata) > 0 && len(r.Metadata) <= abi.MaxResult && json.Valid(r.Metadata) {
+		e.Metadata = json.RawMessage(slices.Clone(r.Metadata))
+	}
+	return e
+}
+
+// clip bounds a guest's error text.
+func clip(s string) string {
+	if len(s) > abi.MaxErrorText {
+		s = s[:abi.MaxErrorText]
+	}
+	out := make([]rune, 0, len(s))
+	for _, r := range s {
+		if r < 0x20 && r != '\n' && r != '\t' || r == 0x7f {
+			r = utf8.RuneError // no control character reaches a terminal or a log
+		}
+		out = append(out, r)
+	}
+	return string(out)
+}
+
+// noAction names what there is instead.
+func (a *actor) noAction(name string) error {
+	var known []string
+	for n := range a.version.Actors[a.record.Name].Actions {
+		known = append(known, n)
+	}
+	slices.Sort(known)
+	return abi.Errorf(abi.CodeActionNotFound, "the actor has no action %q", clip(name[:min(len(name), 100)])).
+		With(map[string]any{"actions": known[:min(len(known), 50)]})
+}
