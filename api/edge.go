@@ -1,0 +1,132 @@
+package api
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/vivarium-run/vivarium/hostfuncs/abi"
+)
+
+// rivetPrefix is the path under which every route is reachable a second time.
+const rivetPrefix = "/api/rivet"
+
+// rayHeader carries the request id, both ways.
+const rayHeader = "X-Rivet-Ray-Id"
+
+// edge does what every request needs, known route or not: request id, prefix, CORS, deadlines,
+// recovery, errors and the access log. It returns no error: there is nobody left to write one.
+func (s *Server) edge(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		start := s.now()
+		r, w := c.Request(), c.Response()
+		w.Writer = &timedWriter{ResponseWriter: w.Writer, timeout: s.cfg.WriteTimeout}
+		h := w.Header()
+		h.Set(rayHeader, requestID(r))
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Cache-Control", "no-store")
+		if r.ContentLength != 0 {
+			// Also for a body that no handler reads: net/http reads some of it before it answers.
+			_ = http.NewResponseController(w.Writer).SetReadDeadline(time.Now().Add(s.cfg.BodyTimeout))
+		}
+		defer s.logAccess(r, w, start)
+		if setCORS(h, r) && r.Method == http.MethodOptions {
+			preflight(h, r)
+			w.WriteHeader(http.StatusNoContent)
+			return nil
+		}
+		if err := s.recovered(c, next); err != nil {
+			s.fail(err, c)
+		}
+		return nil
+	}
+}
+
+// recovered runs next and turns a panic into an error of ours.
+func (s *Server) recovered(c echo.Context, next echo.HandlerFunc) (err error) {
+	defer func() {
+		p := recover()
+		if p == nil {
+			return
+		}
+		if p == http.ErrAbortHandler {
+			panic(p)
+		}
+		err = abi.Wrap(abi.CodeInternal, fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
+	}()
+	return next(c)
+}
+
+// normalize returns a copy of r without the prefix and with RawPath always set, so that every path
+// parameter the router finds is still percent-encoded and can be decoded exactly once.
+func normalize(r *http.Request) *http.Request {
+	path := r.URL.EscapedPath()
+	if rest, ok := strings.CutPrefix(path, rivetPrefix); ok && (rest == "" || rest[0] == '/') {
+		path = rest
+	}
+	if path == "" {
+		path = "/"
+	}
+	n, u := *r, *r.URL
+	n.URL = &u
+	u.RawPath = path
+	if p, err := url.PathUnescape(path); err == nil { // always: EscapedPath is valid
+		u.Path = p
+	}
+	return &n
+}
+
+// requestID returns the client's request id if it is well formed, else a new one.
+func requestID(r *http.Request) string {
+	id := r.Header.Get(rayHeader)
+	if len(id) < 8 || len(id) > 64 {
+		return rand.Text()
+	}
+	for i := range len(id) {
+		switch c := id[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '_':
+		default:
+			return rand.Text()
+		}
+	}
+	return id
+}
+
+// logAccess writes one line, at debug, without tokens. It is deferred.
+func (s *Server) logAccess(r *http.Request, w *echo.Response, start time.Time) {
+	if !s.log.Enabled(context.Background(), slog.LevelDebug) {
+		return
+	}
+	s.log.LogAttrs(context.Background(), slog.LevelDebug, "request",
+		slog.String("request", w.Header().Get(rayHeader)),
+		slog.String("method", clip(redactText(r.Method), 32)),
+		slog.String("path", redactURL(r.URL)),
+		slog.Int("status", w.Status),
+		slog.Int64("bytes", w.Size),
+		slog.Duration("took", s.now().Sub(start)),
+		slog.String("client", r.RemoteAddr))
+}
+
+// timedWriter gives each write a deadline of its own: a reader may be as slow as it likes to send
+// a request for a long answer, but not to take it.
+type timedWriter struct {
+	http.ResponseWriter
+	timeout time.Duration
+}
+
+// Write sets the deadline and writes.
+func (w *timedWriter) Write(b []byte) (int, error) {
+	_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(time.Now().Add(w.timeout))
+	return w.ResponseWriter.Write(b)
+}
+
+// Unwrap is for http.ResponseController.
+func (w *timedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

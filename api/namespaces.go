@@ -1,0 +1,77 @@
+package api
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/vivarium-run/vivarium/hostfuncs/abi"
+	"github.com/vivarium-run/vivarium/tenants"
+)
+
+// getHealth answers as long as the process serves at all.
+func (s *Server) getHealth(w http.ResponseWriter, _ *request) error {
+	return writeJSON(w, http.StatusOK, object{"status": "ok"})
+}
+
+// getReady answers whether the host takes work. Not to take it is no fault, so never a 500.
+func (s *Server) getReady(w http.ResponseWriter, _ *request) error {
+	err := s.host.Ready()
+	if err == nil {
+		return writeJSON(w, http.StatusOK, object{"status": "ok"})
+	}
+	var e *abi.Error
+	if errors.As(err, &e) && statusOf(e.Code) >= http.StatusServiceUnavailable {
+		return err
+	}
+	return &abi.Error{Code: abi.CodeUnavailable, Message: "The host takes no work", Cause: err}
+}
+
+// getMetadata is the first call of every client of Rivet's.
+func (s *Server) getMetadata(w http.ResponseWriter, _ *request) error {
+	return writeJSON(w, http.StatusOK, object{"runtime": "vivarium", "version": s.cfg.Version})
+}
+
+// namespaceBody describes a namespace in Rivet's shape. Its name is its id.
+type namespaceBody struct {
+	NamespaceID tenants.ID `json:"namespace_id"`
+	Name        tenants.ID `json:"name"`
+	DisplayName string     `json:"display_name"`
+	CreateTS    int64      `json:"create_ts"`
+}
+
+func describeNamespace(n tenants.Namespace) namespaceBody {
+	if n.DisplayName == "" {
+		n.DisplayName = string(n.ID)
+	}
+	return namespaceBody{n.ID, n.ID, n.DisplayName, n.Created.UnixMilli()}
+}
+
+// listNamespaces shows an operator all namespaces and everybody else their own.
+func (s *Server) listNamespaces(w http.ResponseWriter, q *request) error {
+	list := []namespaceBody{}
+	for _, n := range s.cfg.Registry.Namespaces() {
+		if n.ID == q.ns || q.who.May(tenants.RightOperate) {
+			list = append(list, describeNamespace(n))
+		}
+	}
+	return writeJSON(w, http.StatusOK, object{"namespaces": list, "pagination": pagination{}})
+}
+
+func (s *Server) createNamespace(w http.ResponseWriter, q *request) error {
+	var b struct {
+		Name        string `json:"name"`
+		DisplayName string `json:"display_name"`
+	}
+	if err := q.decode(&b, true); err != nil {
+		return err
+	}
+	id, err := tenants.ParseID(b.Name)
+	if err != nil {
+		return err
+	}
+	n, err := s.cfg.Registry.CreateNamespace(q.Context(), id, b.DisplayName)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, object{"namespace": describeNamespace(n)})
+}

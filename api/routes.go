@@ -1,0 +1,166 @@
+package api
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/vivarium-run/vivarium/actors"
+	"github.com/vivarium-run/vivarium/hostfuncs/abi"
+	"github.com/vivarium-run/vivarium/tenants"
+)
+
+// route is one row of the table.
+type route struct {
+	method string          // anyMethod stands for all
+	path   string          // "{name}" stands for one percent-encoded segment, a last "*" for the rest
+	rights []tenants.Right // one of them is needed; none means that no token is
+	body   int64           // most bytes of a body; 0 means that a body is not read
+	handle func(*Server, http.ResponseWriter, *request) error
+}
+
+const anyMethod = "*"
+
+// Sets of rights. May look at actors: who calls one must be able to find it.
+var (
+	public   []tenants.Right
+	operate  = []tenants.Right{tenants.RightOperate}
+	admin    = []tenants.Right{tenants.RightAdmin}
+	deploy   = []tenants.Right{tenants.RightDeploy}
+	settings = []tenants.Right{tenants.RightDeploy, tenants.RightAdmin}
+	invoke   = []tenants.Right{tenants.RightInvoke}
+	read     = []tenants.Right{tenants.RightRead}
+	find     = []tenants.Right{tenants.RightInvoke, tenants.RightRead}
+)
+
+// Body limits, in bytes.
+const (
+	smallBody  = 64 << 10
+	configBody = 1 << 20
+	createBody = abi.MaxInput*4/3 + smallBody // an input in base64, and the rest
+	actionBody = abi.MaxArgs + 1<<10          // the arguments, and what is around them
+	uploadBody = actors.MaxModule             // has a time of its own, too
+)
+
+// routes is the table of all routes.
+func routes() []route {
+	return []route{
+		{"GET", "/healthz", public, 0, (*Server).getHealth},
+		{"GET", "/readyz", public, 0, (*Server).getReady},
+		{"GET", "/metadata", public, 0, (*Server).getMetadata},
+
+		{"GET", "/namespaces", read, 0, (*Server).listNamespaces},
+		{"POST", "/namespaces", operate, smallBody, (*Server).createNamespace},
+
+		{"GET", "/modules", read, 0, (*Server).listModules},
+		{"GET", "/modules/{module}", read, 0, (*Server).getModule},
+		{"PUT", "/modules/{module}", deploy, uploadBody, (*Server).putModule},
+		{"PATCH", "/modules/{module}", settings, configBody, (*Server).patchModule},
+		{"DELETE", "/modules/{module}", deploy, 0, (*Server).deleteModule},
+		{"GET", "/modules/{module}/versions", read, 0, (*Server).listVersions},
+		{"GET", "/modules/{module}/versions/{version}", read, 0, (*Server).getVersion},
+		{"GET", "/modules/{module}/versions/{version}/wasm", read, 0, (*Server).getWasm},
+
+		{"GET", "/actors", find, 0, (*Server).listActors},
+		{"PUT", "/actors", invoke, createBody, (*Server).putActor},
+		{"POST", "/actors", invoke, createBody, (*Server).createActor},
+		{"GET", "/actors/names", read, 0, (*Server).listActorNames},
+		{"GET", "/actors/{actor}", find, 0, (*Server).getActor},
+		{"DELETE", "/actors/{actor}", admin, 0, (*Server).deleteActor},
+		{"GET", "/actors/{actor}/state", read, 0, (*Server).getState},
+		{"GET", "/actors/{actor}/kv", read, 0, (*Server).listKV},
+		{"GET", "/actors/{actor}/kv/keys/{key}", read, 0, (*Server).getKV},
+		{"GET", "/actors/{actor}/logs", read, 0, (*Server).getLogs},
+		{"GET", "/actors/{actor}/events", read, 0, (*Server).getEvents},
+
+		{"POST", "/gateway/{target}/action/{action}", invoke, actionBody, (*Server).postAction},
+		{anyMethod, "/gateway/*", public, 0, (*Server).noGatewayPath},
+	}
+}
+
+// gateway reports whether the route's token and namespace are in the gateway's places.
+func (rt *route) gateway() bool { return strings.HasPrefix(rt.path, "/gateway/{") }
+
+// echoPath writes a path of the table in echo's way.
+func echoPath(path string) string {
+	return strings.NewReplacer("{", ":", "}", "").Replace(path)
+}
+
+// dispatch returns what serves one path: it decodes the path's parameters, finds the route of the
+// method, checks the token and runs the handler.
+func (s *Server) dispatch(rts []*route) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		params, err := pathParams(c)
+		if err != nil {
+			return err
+		}
+		r := c.Request()
+		rt := findMethod(rts, r.Method)
+		if rt == nil {
+			c.Response().Header().Set("Allow", allow(rts))
+			return abi.Errorf(abi.CodeMethodNotAllowed, "")
+		}
+		q := &request{Request: r, server: s, route: rt, params: params}
+		if err := q.parseURL(); err != nil {
+			return err
+		}
+		if err := s.authenticate(q); err != nil {
+			return err
+		}
+		if err := q.openBody(c.Response()); err != nil {
+			return err
+		}
+		return q.blame(rt.handle(s, c.Response(), q))
+	}
+}
+
+// pathParams returns the decoded path parameters, each decoded once.
+func pathParams(c echo.Context) (map[string]string, error) {
+	params := map[string]string{}
+	for i, name := range c.ParamNames() {
+		raw := c.ParamValues()[i]
+		if name == "*" {
+			continue
+		}
+		// Echo lets a last parameter match slashes too, which would go around a longer route.
+		if raw == "" || strings.Contains(raw, "/") {
+			return nil, abi.Errorf(abi.CodeNotFound, "")
+		}
+		if name == "target" {
+			params[name] = raw // it has parts; see parseTarget
+			continue
+		}
+		v, err := url.PathUnescape(raw)
+		if err != nil {
+			return nil, abi.Errorf(abi.CodeInvalidRequest, "the path has an invalid percent-encoding")
+		}
+		params[name] = v
+	}
+	return params, nil
+}
+
+func findMethod(rts []*route, method string) *route {
+	if method == http.MethodHead {
+		method = http.MethodGet // net/http leaves the body out
+	}
+	for _, rt := range rts {
+		if rt.method == method || rt.method == anyMethod {
+			return rt
+		}
+	}
+	return nil
+}
+
+// allow returns the Allow header of a path.
+func allow(rts []*route) string {
+	var methods []string
+	for _, rt := range rts {
+		methods = append(methods, rt.method)
+		if rt.method == http.MethodGet {
+			methods = append(methods, http.MethodHead)
+		}
+	}
+	return strings.Join(methods, ", ")
+}

@@ -1,0 +1,188 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/vivarium-run/vivarium/actors"
+	"github.com/vivarium-run/vivarium/hostfuncs/abi"
+	"github.com/vivarium-run/vivarium/tenants"
+)
+
+// Config says what a Server serves and for how long it waits. Actors, Registry and Keyring are
+// required; the zero value of anything else is a default.
+type Config struct {
+	Actors   *actors.Host
+	Registry *tenants.Registry
+	Keyring  *tenants.Keyring
+
+	// Dev takes requests without a token as admin of tenants.Default, if the connection and the
+	// Host header are loopback and no other site's page sent them.
+	Dev bool
+
+	Logger  *slog.Logger // nil discards
+	Version string       // of this host, for GET /metadata
+
+	HeaderTimeout time.Duration // for a request's head; 5 s
+	BodyTimeout   time.Duration // for a request's body; 30 s
+	UploadTimeout time.Duration // for the body of an upload; 5 min
+	WriteTimeout  time.Duration // for each write of an answer; 30 s
+	IdleTimeout   time.Duration // of a connection between requests; 2 min
+	Heartbeat     time.Duration // between signs of life in an event stream; 15 s
+}
+
+func (c *Config) setDefaults() {
+	for _, d := range []struct {
+		dst *time.Duration
+		def time.Duration
+	}{
+		{&c.HeaderTimeout, 5 * time.Second},
+		{&c.BodyTimeout, 30 * time.Second},
+		{&c.UploadTimeout, 5 * time.Minute},
+		{&c.WriteTimeout, 30 * time.Second},
+		{&c.IdleTimeout, 2 * time.Minute},
+		{&c.Heartbeat, 15 * time.Second},
+	} {
+		if *d.dst == 0 {
+			*d.dst = d.def
+		}
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+}
+
+func (c *Config) validate() error {
+	switch {
+	case c.Registry == nil:
+		return errors.New("api: Config.Registry is nil")
+	case c.Keyring == nil:
+		return errors.New("api: Config.Keyring is nil")
+	case c.HeaderTimeout < 0, c.BodyTimeout < 0, c.UploadTimeout < 0, c.WriteTimeout < 0, c.IdleTimeout < 0, c.Heartbeat < 0:
+		return errors.New("api: a timeout is negative")
+	}
+	return nil
+}
+
+// maxHeaderBytes bounds a request's head. The longest legitimate part is a token with an input.
+const maxHeaderBytes = 32 << 10
+
+// host is what the handlers use of package actors.
+type host interface {
+	Create(context.Context, tenants.Address, actors.CreateOptions) (actors.Info, error)
+	GetOrCreate(context.Context, tenants.Address, actors.CreateOptions) (actors.Info, bool, error)
+	Find(context.Context, tenants.Address) (actors.Info, error)
+	Get(context.Context, tenants.ActorID) (actors.Info, error)
+	List(ctx context.Context, ns tenants.ID, name, cursor string, limit int) ([]actors.Info, string, error)
+	ActorNames(context.Context, tenants.ID) ([]string, error)
+	Destroy(context.Context, tenants.ActorID) error
+	Call(context.Context, tenants.ActorID, actors.Request) (actors.Reply, error)
+	State(context.Context, tenants.ActorID) (abi.Codec, []byte, bool, error)
+	KVList(ctx context.Context, id tenants.ActorID, prefix, after []byte, limit int) ([]abi.Item, bool, error)
+	KVGet(ctx context.Context, id tenants.ActorID, key []byte) ([]byte, error)
+	Logs(ctx context.Context, id tenants.ActorID, after uint64) ([]actors.LogLine, error)
+	FollowLogs(ctx context.Context, id tenants.ActorID, after uint64) (<-chan actors.LogLine, error)
+	FollowEvents(ctx context.Context, id tenants.ActorID) (<-chan actors.Event, error)
+	Upload(context.Context, tenants.ID, io.Reader, actors.UploadOptions) (tenants.Version, actors.Report, bool, error)
+	DeleteModule(ctx context.Context, ns tenants.ID, module string) error
+	Ready() error
+}
+
+var _ host = (*actors.Host)(nil)
+
+// Server serves the routes. It is safe for concurrent use.
+type Server struct {
+	cfg  Config
+	host host
+	log  *slog.Logger
+	now  func() time.Time
+
+	handler http.Handler
+	http    *http.Server
+
+	closeOnce sync.Once
+	closing   chan struct{} // closed when event streams shall end
+}
+
+// New returns a Server. It holds nothing until Serve is called.
+func New(cfg Config) (*Server, error) {
+	if cfg.Actors == nil {
+		return nil, errors.New("api: Config.Actors is nil")
+	}
+	return newServer(cfg, cfg.Actors)
+}
+
+func newServer(cfg Config, h host) (*Server, error) {
+	cfg.setDefaults()
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	s := &Server{cfg: cfg, host: h, log: cfg.Logger, now: time.Now, closing: make(chan struct{})}
+	s.handler = s.router()
+	s.http = &http.Server{
+		Handler:           s.handler,
+		ReadHeaderTimeout: cfg.HeaderTimeout,
+		// Covers what net/http writes by itself; timedWriter replaces it before each write of
+		// ours, so it bounds no turn and no event stream.
+		WriteTimeout:                 cfg.WriteTimeout,
+		IdleTimeout:                  cfg.IdleTimeout,
+		MaxHeaderBytes:               maxHeaderBytes,
+		DisableGeneralOptionsHandler: true,
+		ErrorLog:                     slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+		BaseContext: func(l net.Listener) context.Context {
+			return context.WithValue(context.Background(), listenerKey{}, loopbackAddr(l.Addr()))
+		},
+	}
+	return s, nil
+}
+
+// Handler returns what serves the routes, for a server of the caller's own. The head's and the
+// connection's timeouts are then the caller's too.
+func (s *Server) Handler() http.Handler { return s.handler }
+
+// Serve serves the connections of l, which it closes, until Shutdown is called; it then returns
+// nil at once. It may be called for several listeners.
+func (s *Server) Serve(l net.Listener) error {
+	if err := s.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// Shutdown closes the listeners and ends event streams, then waits for the other requests. When
+// ctx ends first it cuts their connections and returns ctx's error. It is idempotent.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.closeOnce.Do(func() { close(s.closing) })
+	if err := s.http.Shutdown(ctx); err != nil {
+		s.http.Close()
+		return err
+	}
+	return nil
+}
+
+// router makes the routes out of the table. Echo matches paths only: each path is registered for
+// all methods, and dispatch finds the route of the method in the table.
+func (s *Server) router() http.Handler {
+	e := echo.New()
+	e.Logger.SetOutput(io.Discard)
+	e.Pre(s.edge)
+	e.HTTPErrorHandler = s.fail // unreachable behind edge, and never echo's own shape
+	paths := map[string][]*route{}
+	for _, rt := range routes() {
+		paths[rt.path] = append(paths[rt.path], &rt)
+	}
+	for path, rts := range paths {
+		e.RouteNotFound(echoPath(path), s.dispatch(rts))
+	}
+	e.RouteNotFound("/*", func(echo.Context) error { return abi.Errorf(abi.CodeNotFound, "") })
+	// Not as middleware: echo goes on routing the request that it was given.
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { e.ServeHTTP(w, normalize(r)) })
+}
