@@ -1,0 +1,66 @@
+package main
+
+import (
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// flagsFromEnv gives each flag that was not set the value of its variable, if there is one.
+func flagsFromEnv(cmd *cobra.Command) error {
+	var err error
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		value, ok := os.LookupEnv(envName(f.Name))
+		if !ok || f.Changed || f.Name == "help" || err != nil {
+			return
+		}
+		if e := f.Value.Set(value); e != nil {
+			err = usagef("%s=%q: %v", envName(f.Name), value, e)
+		}
+	})
+	return err
+}
+
+// envName returns the variable of a flag: --key-file is VIVARIUM_KEY_FILE.
+func envName(flag string) string {
+	return "VIVARIUM_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+// serverFlags are common to the commands that run a host.
+type serverFlags struct {
+	data, listen string
+}
+
+const defaultListen = "127.0.0.1:6420"
+
+func (f *serverFlags) add(cmd *cobra.Command, data string) {
+	cmd.Flags().StringVar(&f.data, "data", data, "folder that keeps everything")
+	cmd.Flags().StringVar(&f.listen, "listen", defaultListen, "address to listen on")
+}
+
+// clientFlags are common to the commands that talk to a host.
+type clientFlags struct {
+	url, token, namespace string
+}
+
+func (f *clientFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.url, "url", "http://"+defaultListen, "the host to talk to")
+	cmd.Flags().StringVar(&f.token, "token", "", "token to show; `host dev` needs none")
+	cmd.Flags().StringVar(&f.namespace, "namespace", "", "namespace; empty is the token's")
+}
+
+// noArgs and its siblings are cobra's checks, as usage errors.
+func noArgs(cmd *cobra.Command, args []string) error { return usageOf(cobra.NoArgs(cmd, args)) }
+func oneArg(cmd *cobra.Command, args []string) error { return usageOf(cobra.ExactArgs(1)(cmd, args)) }
+func twoOrMore(cmd *cobra.Command, args []string) error {
+	return usageOf(cobra.MinimumNArgs(2)(cmd, args))
+}
+
+func usageOf(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &usageError{err}
+}

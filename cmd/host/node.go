@@ -1,0 +1,144 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/vivarium-run/vivarium/actors"
+	"github.com/vivarium-run/vivarium/api"
+	"github.com/vivarium-run/vivarium/kv/badgerkv"
+	"github.com/vivarium-run/vivarium/sandbox"
+	"github.com/vivarium-run/vivarium/tenants"
+)
+
+// drainTime is how long turns may go on after the first signal to stop.
+const drainTime = 10 * time.Second
+
+// node is a running host: every part, joined.
+type node struct {
+	log      *slog.Logger
+	listener net.Listener
+	store    *badgerkv.Store
+	registry *tenants.Registry
+	sandbox  *sandbox.Sandbox
+	actors   *actors.Host
+	api      *api.Server
+	served   chan error // gets one value, when the server has ended
+}
+
+// nodeConfig is what the commands decide about a node.
+type nodeConfig struct {
+	data, listen string
+	key          []byte // signs and checks tokens
+	dev          bool   // requests without a token are the default namespace's admin
+	onLog        func(actors.Info, actors.LogLine)
+	log          *slog.Logger
+}
+
+// startNode opens the parts from the bottom up and serves. The address is taken first, so that a
+// second host fails before it touches the data.
+func startNode(c nodeConfig) (n *node, err error) {
+	n = &node{log: c.log, served: make(chan error, 1)}
+	defer func() {
+		if err != nil {
+			n.close()
+		}
+	}()
+	if n.listener, err = net.Listen("tcp", c.listen); err != nil {
+		return n, err
+	}
+	if err := os.MkdirAll(c.data, 0o700); err != nil {
+		return n, err
+	}
+	if n.store, err = badgerkv.Open(badgerkv.Config{Dir: filepath.Join(c.data, "store"), Logger: c.log}); err != nil {
+		return n, fmt.Errorf("open the store in %s: %w", c.data, err)
+	}
+	if n.registry, err = tenants.OpenRegistry(context.Background(), n.store, filepath.Join(c.data, "modules")); err != nil {
+		return n, err
+	}
+	if n.sandbox, err = sandbox.Open(context.Background(), sandbox.Config{CacheDir: filepath.Join(c.data, "compiled"), Modules: actors.GuestModules(), Logger: c.log}); err != nil {
+		return n, err
+	}
+	if n.actors, err = actors.Start(actors.Config{Store: n.store, Registry: n.registry, Sandbox: n.sandbox, OnLog: c.onLog, Logger: c.log}); err != nil {
+		return n, err
+	}
+	n.registry.SetHasActors(n.actors.HasActors)
+	keyring, err := tenants.NewKeyring(c.key)
+	if err != nil {
+		return n, err
+	}
+	if n.api, err = api.New(api.Config{Actors: n.actors, Registry: n.registry, Keyring: keyring, Dev: c.dev, Logger: c.log, Version: version()}); err != nil {
+		return n, err
+	}
+	go func() { n.served <- n.api.Serve(n.listener) }() // ends with api.Shutdown; stop waits for it
+	return n, nil
+}
+
+// url is where the node can be reached from this machine.
+func (n *node) url() string { return "http://" + n.listener.Addr().String() }
+
+// wait serves until a signal, the end of ctx or a failure, and stops the node. A store that does
+// not know what it wrote ends the process with an error: only its log can tell, at the next start.
+func (n *node) wait(ctx context.Context) error {
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	select {
+	case <-ctx.Done():
+		stop() // a second signal ends the process at once
+		n.log.Info("stopping", "turns_may_take", drainTime)
+		return n.stop()
+	case <-n.store.Failed():
+		n.log.Error("the store failed; the process ends", "error", n.store.Err())
+		n.stop()
+		return fmt.Errorf("the store failed: %w", n.store.Err())
+	case err := <-n.served:
+		n.stop()
+		return fmt.Errorf("serve: %w", err)
+	}
+}
+
+// stop ends the node from the top down. Turns that run finish while new requests are refused;
+// after that the port closes, then the disk.
+func (n *node) stop() error {
+	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
+	defer cancel()
+	err := n.actors.Drain(ctx)
+	if err != nil {
+		n.log.Warn("some turns did not end in time", "error", err)
+	}
+	ctx, cancel = context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := n.api.Shutdown(ctx); err != nil {
+		n.log.Warn("some requests were cut off", "error", err)
+	}
+	return n.close()
+}
+
+// close frees what was opened, top down.
+func (n *node) close() error {
+	var errs []error
+	if n.actors != nil {
+		errs = append(errs, n.actors.Close())
+	}
+	if n.registry != nil {
+		errs = append(errs, n.registry.Close())
+	}
+	if n.sandbox != nil {
+		errs = append(errs, n.sandbox.Close())
+	}
+	if n.store != nil {
+		errs = append(errs, n.store.Close())
+	}
+	if n.listener != nil {
+		n.listener.Close() // the server may have closed it already
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"log/slog"
+
+	"github.com/spf13/cobra"
+
+	"github.com/vivarium-run/vivarium/tenants"
+)
+
+// serveCommand is `host serve`: production.
+func serveCommand(ui *ui) *cobra.Command {
+	var f serverFlags
+	var keyFile, level string
+	cmd := &cobra.Command{
+		Use:   "serve --key-file FILE",
+		Short: "Run a host; every request needs a token",
+		Long: "Runs a host. Tokens are signed with the key in --key-file, which must not lie in the data\n" +
+			"folder and must be readable by its owner only. Make one with `host key FILE`.",
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if keyFile == "" {
+				return usagef("serve needs a signing key: make one with `host key FILE` and pass --key-file FILE")
+			}
+			if inside(f.data, keyFile) {
+				return usagef("the key file must not lie in the data folder, which is copied in backups")
+			}
+			key, err := tenants.LoadKey(keyFile)
+			if err != nil {
+				return err
+			}
+			log, err := newLogger(ui, level)
+			if err != nil {
+				return err
+			}
+			n, err := startNode(nodeConfig{data: f.data, listen: f.listen, key: key, log: log})
+			if err != nil {
+				return err
+			}
+			log.Info("listening", "url", n.url(), "data", f.data, "version", version())
+			return n.wait(cmd.Context())
+		},
+	}
+	f.add(cmd, "vivarium-data")
+	cmd.Flags().StringVar(&keyFile, "key-file", "", "file with the key that signs tokens")
+	cmd.Flags().StringVar(&level, "log-level", "info", "debug, info, warn or error")
+	return cmd
+}
+
+// newLogger returns a logger to standard error: text for people, JSON with --json.
+func newLogger(ui *ui, level string) (*slog.Logger, error) {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		return nil, usagef("--log-level: %v", err)
+	}
+	o := &slog.HandlerOptions{Level: l}
+	if ui.json {
+		return slog.New(slog.NewJSONHandler(ui.err, o)), nil
+	}
+	return slog.New(slog.NewTextHandler(ui.err, o)), nil
+}
