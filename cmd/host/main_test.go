@@ -276,6 +276,46 @@ func TestStateSurvivesKill(t *testing.T) {
 	}
 }
 
+// A plain Extism module, unchanged, over the network: bytes in and out, vars that survive a kill.
+func TestPlainModuleOverTheNetwork(t *testing.T) {
+	s := serve(t)
+	admin := s.token("admin", "default")
+	s.upload(admin, "plain?input=value", "examples/wasm/extism-as")
+	id := s.actor(admin, "plain", "k")
+	raw := func(body []byte) answer {
+		t.Helper()
+		return s.request("POST", "/gateway/"+id+"/action/echo", admin, body) // not JSON: a raw call
+	}
+	for _, n := range []int{0, 100, 64 << 10} {
+		body := bytes.Repeat([]byte{0xff, 0, 'x'}, n/3+1)[:n]
+		if a := raw(body); a.status != 200 || !bytes.Equal(a.body, body) {
+			t.Errorf("%d bytes came back as %d with status %d", n, len(a.body), a.status)
+		}
+	}
+	for want := 1; want <= 3; want++ {
+		if got := s.output(admin, id, "count", "[]"); got != fmt.Sprint(want) {
+			t.Errorf("count is %s, want %d", got, want)
+		}
+	}
+	if a := s.call(admin, id, "fail", "[]"); a.status != 400 || a.code() != "user/plugin_error" || !strings.Contains(string(a.body), "refused: zu spät") {
+		t.Errorf("error text: %s", a)
+	}
+	if a := s.call(admin, id, "crash", "[]"); a.status != 502 || a.code() != "actor/trapped" {
+		t.Errorf("trap: %s", a)
+	}
+	s.kill()
+	s.restart()
+	if got := s.output(admin, id, "count", "[]"); got != "4" {
+		t.Errorf("count after the kill is %s, want 4", got)
+	}
+	if a := s.request("PATCH", "/modules/plain", admin, `{"config":{"greeting":"hello"}}`); a.status != 200 {
+		t.Errorf("config: %s", a)
+	}
+	if got := s.output(admin, id, "conf", `["greeting"]`); got != `"hello"` {
+		t.Errorf("config is %s", got)
+	}
+}
+
 // The query form splits keys at commas, PUT /actors does not: one string, two actors.
 func TestCommaInKey(t *testing.T) {
 	s := serve(t)

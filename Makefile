@@ -1,0 +1,64 @@
+# What runs here also runs on a bare machine with Go, Node and apt-get: every target installs what
+# it needs. `go test ./...` alone needs Go only.
+
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GUEST_ENV   = GOOS=wasip1 GOARCH=wasm
+PLUGIN      = examples/wasm/extism-as
+
+.PHONY: check test race fuzz bench generate deps strace crash wasm
+
+# test passes everything: checks, all tests, the race detector where there is concurrency, and the
+# guests of other languages built again from their source.
+test: deps check wasm
+	go test -count=1 -timeout 20m $(TESTFLAGS) ./...
+	$(MAKE) race
+	@git diff --exit-code --stat -- $(PLUGIN)/package-lock.json
+
+# check is quick enough to run before each commit.
+check:
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "gofmt: $$unformatted"; exit 1; }
+	go vet ./...
+	$(GUEST_ENV) go vet ./guest-sdk ./guest-sdk/testguests/... ./examples/wasm/...
+	GOOS=darwin GOARCH=arm64 go vet ./cmd/host
+	go run $(STATICCHECK) ./...
+
+# race runs what is concurrent under the race detector. Guests run slowly there, so of package actors
+# it takes the tests about order, life and locks, not those about sizes.
+race:
+	go test -race -count=1 -timeout 20m ./kv/... ./tenants ./api ./hostfuncs/... ./sandbox/...
+	go test -race -count=1 -timeout 20m -run 'Gate|Destroy|Drain|GetOrCreate|Instances|Flight|Refused|Leaves|Outcome|Mailbox|Sleeps|Plain' ./actors
+
+# wasm builds the committed guests of other languages again and tests what was built.
+wasm:
+	$(MAKE) -C $(PLUGIN)
+	go test -count=1 -run Plain ./actors
+
+# fuzz runs every fuzz target for FUZZTIME each.
+FUZZTIME ?= 1m
+fuzz:
+	@for pkg in $$(go list ./...); do \
+	  for target in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
+	    echo "$$pkg $$target"; go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
+	  done; \
+	done
+
+# crash kills the store under load for many rounds; the suite has a short form.
+ROUNDS ?= 100
+crash:
+	go test -count=1 -timeout 60m -run Kill ./kv/badgerkv -crash.rounds $(ROUNDS)
+
+# bench measures the host beside the bare Go floor, in one run.
+bench:
+	go run ./bench
+
+# strace shows, from outside, that every acknowledgement came after a sync.
+strace: deps
+	go test -count=1 -v -run TestSyncsSeenFromOutside ./cmd/host
+
+# generate writes the generated files again.
+generate:
+	go generate ./...
+
+# deps installs what the tests need besides Go.
+deps:
+	.ci/deps
