@@ -5,7 +5,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GUEST_ENV   = GOOS=wasip1 GOARCH=wasm
 PLUGIN      = examples/wasm/extism-as
 
-.PHONY: check test race fuzz bench generate deps strace crash wasm
+.PHONY: check test race fuzz bench bench-turn generate deps strace crash wasm
 
 # test passes everything: checks, all tests, the race detector where there is concurrency, and the
 # guests of other languages built again from their source.
@@ -49,7 +49,11 @@ crash:
 
 # bench measures the host beside the bare Go floor, in one run.
 bench:
-	go run ./bench
+	go run ./bench -out bench.md -json bench.jsonl
+
+# bench-turn measures turns without HTTP; add BENCHFLAGS=-cpuprofile=cpu.prof for a profile.
+bench-turn:
+	go test ./bench/inprocess -run '^$$' -bench . $(BENCHFLAGS)
 
 # strace shows, from outside, that every acknowledgement came after a sync.
 strace: deps
