@@ -208,7 +208,7 @@ func (a *actor) upgrade(deadline time.Time) error {
 	if v == a.version {
 		return nil
 	}
-	if a.version != nil && v.Module == a.version.Module && v.Number == a.version.Number {
+	if a.version != nil && v.Module == a.version.Module && v.Number == a.version.Number && v.Digest == a.version.Digest {
 		a.version = v
 		return nil
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/vivarium-run/vivarium/actors"
 	"github.com/vivarium-run/vivarium/api"
+	"github.com/vivarium-run/vivarium/kv"
 	"github.com/vivarium-run/vivarium/kv/badgerkv"
 	"github.com/vivarium-run/vivarium/sandbox"
 	"github.com/vivarium-run/vivarium/tenants"
@@ -26,7 +27,7 @@ const drainTime = 10 * time.Second
 type node struct {
 	log      *slog.Logger
 	listener net.Listener
-	store    *badgerkv.Store
+	store    kv.Store
 	registry *tenants.Registry
 	sandbox  *sandbox.Sandbox
 	actors   *actors.Host
@@ -41,6 +42,8 @@ type nodeConfig struct {
 	dev          bool   // requests without a token are the default namespace's admin
 	onLog        func(actors.Info, actors.LogLine)
 	log          *slog.Logger
+
+	wrapStore func(kv.Store) kv.Store // stands before the store in a test
 }
 
 // startNode opens the parts from the bottom up and serves. The address is taken first, so that a
@@ -58,8 +61,13 @@ func startNode(c nodeConfig) (n *node, err error) {
 	if err := os.MkdirAll(c.data, 0o700); err != nil {
 		return n, err
 	}
-	if n.store, err = badgerkv.Open(badgerkv.Config{Dir: filepath.Join(c.data, "store"), Logger: c.log}); err != nil {
+	store, err := badgerkv.Open(badgerkv.Config{Dir: filepath.Join(c.data, "store"), Logger: c.log})
+	if err != nil {
 		return n, fmt.Errorf("open the store in %s: %w", c.data, err)
+	}
+	n.store = store
+	if c.wrapStore != nil {
+		n.store = c.wrapStore(store)
 	}
 	if n.registry, err = tenants.OpenRegistry(context.Background(), n.store, filepath.Join(c.data, "modules")); err != nil {
 		return n, err
