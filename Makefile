@@ -45,7 +45,7 @@ fuzz:
 # crash kills the store under load for many rounds; the suite has a short form.
 ROUNDS ?= 100
 crash:
-	go test -count=1 -timeout 60m -run Kill ./kv/badgerkv -crash.rounds $(ROUNDS)
+	go test -count=1 -timeout 60m -run TestCrash ./kv/badgerkv -crash.rounds $(ROUNDS)
 
 # bench measures the host beside the bare Go floor, in one run.
 bench:

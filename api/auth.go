@@ -12,6 +12,10 @@ import (
 	"github.com/vivarium-run/vivarium/tenants"
 )
 
+// headerNamespace names a namespace where a URL has no place for it, as in the direct form of the
+// gateway; an operator needs it there.
+const headerNamespace = "X-Rivet-Namespace"
+
 // authenticate finds out who asks, for which namespace, and whether the route is theirs. It sets
 // who and ns. The order matters: who has no valid token learns nothing else, and who lacks the
 // right does not learn which namespaces exist.
@@ -31,6 +35,9 @@ func (s *Server) authenticate(q *request) error {
 		if asked, err = q.one("namespace"); err != nil {
 			return err
 		}
+	}
+	if asked == "" {
+		asked = q.Header.Get(headerNamespace)
 	}
 	ns, err := who.In(asked)
 	if err != nil {

@@ -3,6 +3,7 @@ package sandbox
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 
@@ -64,7 +65,7 @@ func (t importTable) resolve(cm wazero.CompiledModule) (imports []string, err er
 			strings.Join(clip(missing, 20), ", ")).With(map[string]any{"imports": clip(missing, 100)})
 	}
 	sort.Strings(imports)
-	return imports, nil
+	return slices.Compact(imports), nil
 }
 
 func clip(s []string, n int) []string { return s[:min(n, len(s))] }

@@ -74,6 +74,7 @@ func deployCommand(ui *ui) *cobra.Command {
 	cmd.Flags().StringArrayVar(&labels, "label", nil, "a label for the version, key=value; may be repeated")
 	cmd.Flags().BoolVar(&noLive, "no-live", false, "leave the live version as it is")
 	cmd.Flags().BoolVar(&force, "force", false, "make it live although it lacks actors that exist")
+	noEnv(cmd, "module", "note", "input", "label", "no-live", "force")
 	return cmd
 }
 
@@ -107,7 +108,6 @@ func callCommand(ui *ui) *cobra.Command {
 				Output json.RawMessage `json:"output"`
 			}
 			path := "/gateway/" + url.PathEscape(id) + "/action/" + url.PathEscape(args[1])
-			c.namespace = "" // the id belongs to the token's
 			if err := c.do(cmd.Context(), http.MethodPost, path, url.Values{}, "application/json", body, &answer); err != nil {
 				return err
 			}
@@ -118,6 +118,7 @@ func callCommand(ui *ui) *cobra.Command {
 	f.add(cmd)
 	cmd.Flags().StringArrayVar(&key, "key", nil, "component of the actor's key; may be repeated")
 	cmd.Flags().StringVar(&id, "id", "", "the actor's id, instead of its key")
+	noEnv(cmd, "key", "id")
 	return cmd
 }
 

@@ -163,6 +163,10 @@ func (d *dev) deployed(v tenants.Version, created bool, took time.Duration) {
 			b.WriteString("\n  " + c)
 		}
 		b.WriteString("\n")
+		for _, name := range sortedKeys(v.Actors) {
+			fmt.Fprintf(&b, "\n  %s has the actions %s; arguments go into \"args\"", name, strings.Join(sortedKeys(v.Actors[name].Actions), ", "))
+		}
+		b.WriteString("\n")
 	}
 	d.say(b.String(), map[string]any{"event": "live", "module": v.Module, "version": v.Number, "created": created, "try": calls})
 }

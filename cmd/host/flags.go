@@ -13,7 +13,7 @@ func flagsFromEnv(cmd *cobra.Command) error {
 	var err error
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
 		value, ok := os.LookupEnv(envName(f.Name))
-		if !ok || f.Changed || f.Name == "help" || err != nil {
+		if !ok || f.Changed || f.Annotations[ofOneCall] != nil || err != nil {
 			return
 		}
 		if e := f.Value.Set(value); e != nil {
@@ -21,6 +21,15 @@ func flagsFromEnv(cmd *cobra.Command) error {
 		}
 	})
 	return err
+}
+
+// ofOneCall marks a flag that makes sense for one call only and has no variable.
+const ofOneCall = "of-one-call"
+
+func noEnv(cmd *cobra.Command, flags ...string) {
+	for _, f := range flags {
+		cmd.Flags().SetAnnotation(f, ofOneCall, []string{}) // fails for unknown flags only
+	}
 }
 
 // envName returns the variable of a flag: --key-file is VIVARIUM_KEY_FILE.
@@ -47,7 +56,7 @@ type clientFlags struct {
 
 func (f *clientFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.url, "url", "http://"+defaultListen, "the host to talk to")
-	cmd.Flags().StringVar(&f.token, "token", "", "token to show; `host dev` needs none")
+	cmd.Flags().StringVar(&f.token, "token", "", "token to show; 'host dev' needs none")
 	cmd.Flags().StringVar(&f.namespace, "namespace", "", "namespace; empty is the token's")
 }
 

@@ -99,6 +99,9 @@ func exampleGuest(data string) (guest, error) {
 	if err != nil {
 		return guest{}, err
 	}
+	if err := os.MkdirAll(data, 0o700); err != nil {
+		return guest{}, err
+	}
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return guest{}, err
 	}

@@ -64,7 +64,7 @@ func rootCommand(ui *ui) *cobra.Command {
 	}
 	root.PersistentFlags().BoolVar(&ui.json, "json", false, "print JSON, one object a line")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
-	root.AddCommand(devCommand(ui), serveCommand(ui), tokenCommand(ui), keyCommand(ui), deployCommand(ui), callCommand(ui), sdkCommand(ui), versionCommand(ui))
+	root.AddCommand(devCommand(ui), serveCommand(ui), tokenCommand(ui), keyCommand(ui), deployCommand(ui), callCommand(ui), logsCommand(ui), sdkCommand(ui), versionCommand(ui))
 	return root
 }
 
@@ -91,14 +91,15 @@ func (u *ui) print(text string, v any) {
 func (u *ui) fail(err error) {
 	if u.json {
 		var public *abi.Error
-		v := map[string]any{"error": err.Error()}
-		if errors.As(err, &public) {
-			v = map[string]any{"error": public.PublicMessage(), "group": public.Code.Group(), "code": public.PublicName()}
-			if public.Metadata != nil {
-				v["metadata"] = public.Metadata
-			}
+		var remote *remoteError
+		var v any = map[string]any{"message": err.Error()}
+		switch {
+		case errors.As(err, &remote):
+			v = remote
+		case errors.As(err, &public):
+			v = map[string]any{"message": public.PublicMessage(), "group": public.Code.Group(), "code": public.PublicName(), "metadata": public.Metadata}
 		}
-		line, _ := json.Marshal(v)
+		line, _ := json.Marshal(v) // what was decoded, or made of text
 		fmt.Fprintf(u.err, "%s\n", line)
 		return
 	}

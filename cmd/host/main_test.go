@@ -355,6 +355,9 @@ func TestNamespacesOverTheNetwork(t *testing.T) {
 	if got := s.output(alpha, a, "get", "[]") + " " + s.output(beta, b, "get", "[]"); got != "1 10" {
 		t.Errorf("the counts are %s, want 1 10", got)
 	}
+	if got := host(t, "call", "--url", s.url, "--token", operator, "--namespace", "alpha", "counter", "get", "--key", "same"); got != "1" {
+		t.Errorf("an operator calls into alpha: %s", got)
+	}
 	for _, path := range []string{"/actors/" + a, "/actors/" + a + "/state", "/actors/" + a + "/kv", "/actors/" + a + "/logs"} {
 		if got := s.request("GET", path, beta, nil); got.status != 404 || got.code() != "actor/not_found" {
 			t.Errorf("GET %s with another namespace's token: %s", path, got)
@@ -649,7 +652,9 @@ func TestUsageErrors(t *testing.T) {
 		{[]string{"serve", "--data", filepath.Join(dir, "data"), "--key-file", inData}, 2, "must not lie in the data folder"},
 		{[]string{"dev", "--listen", "0.0.0.0:1"}, 2, "loopback only"},
 		{[]string{"dev", filepath.Join(dir, "nothing")}, 2, "no such file"},
-		{[]string{"token", "--data", dir}, 2, "there is no key"},
+		{[]string{"token", "--data", dir, "--namespace", "default"}, 2, "there is no key"},
+		{[]string{"token", "--key-file", inData}, 2, "--namespace is missing"},
+		{[]string{"logs"}, 2, "which actor?"},
 		{[]string{"token", "--key-file", inData, "--role", "king", "--namespace", "default"}, 2, "role"},
 		{[]string{"nonsense"}, 1, "unknown command"},
 		{[]string{"call", "counter"}, 2, "requires at least 2"},

@@ -26,6 +26,9 @@ func tokenCommand(ui *ui) *cobra.Command {
 		Short: "Print a token and nothing else",
 		Args:  noArgs,
 		RunE: func(*cobra.Command, []string) error {
+			if namespace == "" && role != string(tenants.RoleOperator) {
+				return usagef("--namespace is missing: only an operator's token is for all")
+			}
 			if keyFile == "" {
 				keyFile = devKeyFile(data)
 			}
@@ -48,7 +51,7 @@ func tokenCommand(ui *ui) *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&data, "data", devData, "data folder of `host dev`, whose key is used without --key-file")
+	cmd.Flags().StringVar(&data, "data", devData, "data folder of 'host dev', whose key is used without --key-file")
 	cmd.Flags().StringVar(&keyFile, "key-file", "", "file with the key that signs tokens")
 	cmd.Flags().StringVar(&namespace, "namespace", "", "namespace that the token is for; an operator may leave it out")
 	cmd.Flags().StringVar(&role, "role", "invoke", "operator, admin, deploy, invoke or read")

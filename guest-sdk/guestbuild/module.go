@@ -135,6 +135,9 @@ func (b *build) goMod(ctx context.Context, root string, m *modFile) (string, err
 	if m.Module.Path != "" && version.Compare("go"+m.Go, "go"+goVersion) < 0 {
 		edit = append(edit, "-go="+goVersion, "-toolchain=none")
 	}
+	if len(edit) == 2 {
+		return path, nil // the author's is complete, and go wants something to edit
+	}
 	_, err := b.run(ctx, append(edit, path)...)
 	return path, err
 }
