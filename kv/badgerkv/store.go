@@ -3,6 +3,7 @@ package badgerkv
 import (
 	"context"
 	"fmt"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,6 +23,7 @@ import (
 // it is left, not even a tombstone, and the disk does not grow with the spaces that once were.
 type Store struct {
 	db     *badger.DB
+	owner  *os.File // holds the folder's lock
 	config Config
 	boot   uint64
 	limits kv.Limits
@@ -64,12 +66,18 @@ func Open(c Config) (*Store, error) {
 	if err := c.validate(); err != nil {
 		return nil, err
 	}
-	db, err := badger.OpenManaged(c.options())
+	owner, err := lock(c.Dir)
 	if err != nil {
-		return nil, translate("open", err)
+		return nil, err
+	}
+	db, err := openEngine(c)
+	if err != nil {
+		owner.Close()
+		return nil, err
 	}
 	s := &Store{
 		db:       db,
+		owner:    owner,
 		config:   c,
 		txnLimit: cost{int(db.MaxBatchSize()) - 1024, int(db.MaxBatchCount()) - 16},
 		stop:     make(chan struct{}),
@@ -87,9 +95,19 @@ func Open(c Config) (*Store, error) {
 	s.acks.init()
 	if err := s.start(); err != nil {
 		db.Close()
+		owner.Close()
 		return nil, err
 	}
 	return s, nil
+}
+
+// openEngine opens Badger on what a killed process may have left.
+func openEngine(c Config) (*badger.DB, error) {
+	if err := removeUnborn(c.Dir); err != nil {
+		return nil, err
+	}
+	db, err := badger.OpenManaged(c.options())
+	return db, translate("open", err)
 }
 
 // start reads and writes the store's own rows and starts the goroutines.
@@ -133,6 +151,7 @@ func (s *Store) Close() error {
 		s.acks.wait()
 		s.snaps.close()
 		s.closeErr = s.closeEngine()
+		s.owner.Close() // the lock; a nil file is no failure
 	})
 	return s.closeErr
 }
