@@ -33,6 +33,7 @@ type actor struct {
 	clock    time.Time
 	parked   bool // in the host's list of idle instances
 	reload   bool // the guest's memory may be ahead of the store
+	gone     bool // destroyed
 	varBytes int  // of all Extism vars, -1 when unknown
 
 	version  *tenants.Version
@@ -214,7 +215,7 @@ func (a *actor) upgrade(deadline time.Time) error {
 	}
 	ctx, cancel := context.WithDeadline(a.h.ctx, deadline)
 	defer cancel()
-	code, err := a.h.cfg.Sandbox.Acquire(ctx, v.Digest, func() ([]byte, error) { return a.h.cfg.Registry.Wasm(v.Digest) })
+	code, err := a.h.acquire(ctx, v.Namespace, v.Digest, func() ([]byte, error) { return a.h.cfg.Registry.Wasm(v.Digest) })
 	if err != nil {
 		return err
 	}
@@ -237,6 +238,19 @@ func (a *actor) dropInstance() {
 	a.h.instances.release()
 }
 
+// putToSleep frees the instance and lets the sandbox keep its memory, if that is exactly what the store
+// has: no delta was refused and no reload is owed. Nothing is in flight.
+func (a *actor) putToSleep() {
+	if a.instance == nil || a.reload || a.flight.broken() != nil || a.gone {
+		a.dropInstance()
+		return
+	}
+	a.unpark()
+	a.instance.Sleep(a.id, a.number)
+	a.instance = nil
+	a.h.instances.release()
+}
+
 // destroy ends the actor for good. It reports false if it did.
 func (a *actor) destroy(e *entry) bool {
 	a.flight.drain()
@@ -250,6 +264,8 @@ func (a *actor) destroy(e *entry) bool {
 		}
 		return true
 	}
+	a.gone = true
+	a.h.cfg.Sandbox.Forget(a.id)
 	a.mail.fail(errNoActor)
 	a.h.forget(a) // before the answer, or the address would still find it
 	e.answer(Reply{}, nil)
@@ -259,7 +275,7 @@ func (a *actor) destroy(e *entry) bool {
 // end gives everything back. Whoever waits on done finds the actor gone.
 func (a *actor) end() {
 	a.flight.drain()
-	a.dropInstance()
+	a.putToSleep()
 	if a.code != nil {
 		a.code.Release()
 	}

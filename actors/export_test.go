@@ -1,6 +1,13 @@
 package actors
 
-import "github.com/vivarium-run/vivarium/tenants"
+import (
+	"time"
+
+	"github.com/vivarium-run/vivarium/tenants"
+)
+
+// SetTurnTime changes the time of requests that come from now on. Nothing may be running.
+func (h *Host) SetTurnTime(d time.Duration) { h.cfg.TurnTime = d }
 
 // Posted returns how many entries were ever put into the mailbox of an actor that is awake.
 func (h *Host) Posted(id tenants.ActorID) int { posted, _ := h.mailOf(id); return posted }

@@ -41,7 +41,7 @@ type Config struct {
 	IdleTime time.Duration
 	// TurnTime bounds a request from its arrival to the end of its turn. Zero means 60 s.
 	TurnTime time.Duration
-	// MaxInstances bounds the instances that live at once. Zero means 256.
+	// MaxInstances bounds the instances that live at once. Zero means 1,000.
 	MaxInstances int
 	// Now is the wall clock; nil means time.Now.
 	Now func() time.Time
@@ -58,7 +58,7 @@ func (c *Config) setDefaults() {
 		c.TurnTime = abi.MaxTurnSeconds * time.Second
 	}
 	if c.MaxInstances == 0 {
-		c.MaxInstances = 256
+		c.MaxInstances = 1000
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -92,6 +92,9 @@ type Host struct {
 	logs      *feeds[LogLine]
 	events    *feeds[Event]
 
+	clockMu sync.Mutex // guards clock
+	clock   time.Time  // the latest that anybody was shown
+
 	mu       sync.Mutex // guards the fields below
 	awake    map[tenants.ActorID]*actor
 	byAddr   map[tenants.Address]*actor        // of awake; not those that are being born
@@ -123,7 +126,15 @@ func Start(cfg Config) (*Host, error) {
 	return h, nil
 }
 
-func (h *Host) now() time.Time { return h.cfg.Now() }
+// now is the wall clock, which never goes back: a guest may wake with the memory of a later moment.
+func (h *Host) now() time.Time {
+	h.clockMu.Lock()
+	defer h.clockMu.Unlock()
+	if t := h.cfg.Now(); t.After(h.clock) {
+		h.clock = t
+	}
+	return h.clock
+}
 
 // Ready returns nil, or why the host takes no new work.
 func (h *Host) Ready() error {

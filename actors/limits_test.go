@@ -206,7 +206,7 @@ func TestUploadRefusals(t *testing.T) {
 		{"text", "m", []byte("hello, I am not a module"), abi.CodeModuleMalformed, ""},
 		{"truncated", "m", wasm[:len(wasm)/2], abi.CodeModuleMalformed, ""},
 		{"header only", "m", []byte("\x00asm\x01\x00\x00\x00"), abi.CodeModuleInvalid, "no action"},
-		{"component", "m", []byte("\x00asm\x0d\x00\x01\x00"), abi.CodeModuleMalformed, "component"},
+		{"component", "m", []byte("\x00asm\x0d\x00\x01\x00"), abi.CodeModuleUnsupported, "component"},
 		{"too large", "m", make([]byte, actors.MaxModule+1), abi.CodeBodyTooLarge, ""},
 		{"unknown import", "m", importing("env", "launch_missiles"), abi.CodeModuleImport, "env.launch_missiles"},
 		{"import with another signature", "m", importing("extism:host/env", "alloc"), abi.CodeModuleImport, "extism:host/env.alloc"},

@@ -1,7 +1,14 @@
 package actors_test
 
-import "time"
+import (
+	"os"
+	"testing"
 
-// shortTurn is a turn time for guests that never end. It must leave room for the start of a Go
-// guest on a busy machine.
-const shortTurn = 3 * time.Second
+	"github.com/vivarium-run/vivarium/sandbox"
+)
+
+// TestMain lets the test binary be a compile worker.
+func TestMain(m *testing.M) {
+	sandbox.MaybeWorker()
+	os.Exit(m.Run())
+}

@@ -41,7 +41,7 @@ func (a *actor) runPlain(t *turn, e *entry) (Reply, error) {
 	var err error
 	switch {
 	case e.kind == entryCreate:
-		if !slices.Contains(a.code.Entries(), hookCreate) {
+		if !a.code.Has(hookCreate) {
 			return Reply{}, nil
 		}
 		export = hookCreate
@@ -54,7 +54,7 @@ func (a *actor) runPlain(t *turn, e *entry) (Reply, error) {
 	if err != nil {
 		return Reply{}, err
 	}
-	c := hostfuncs.NewCall(t.ctx, t, &a.kernel, input)
+	c := hostfuncs.NewCall(t.ctx, t, &a.kernel, a.instance, input)
 	n, err := a.call(c, export)
 	if err != nil {
 		return Reply{}, err

@@ -11,6 +11,7 @@ import (
 	"github.com/vivarium-run/vivarium/hostfuncs"
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
 	"github.com/vivarium-run/vivarium/sandbox"
+	"github.com/vivarium-run/vivarium/tenants"
 )
 
 // probe is the world of a module that is being looked at: it has no actor, so start-up code and
@@ -60,13 +61,29 @@ func (p *probe) Sleep(d time.Duration) {
 	}
 }
 
+// acquire returns the version of a module, prepared if need be.
+func (h *Host) acquire(ctx context.Context, ns tenants.ID, d tenants.Digest, load func() ([]byte, error)) (*sandbox.Version, error) {
+	var p *probe
+	v, err := h.cfg.Sandbox.Acquire(ctx, sandbox.Source{
+		Class: string(ns), Digest: d, Load: load,
+		Start: func(ctx context.Context) (context.Context, sandbox.Env) {
+			p = &probe{ctx: ctx, now: h.now()}
+			return hostfuncs.NewStartup(ctx, p, &hostfuncs.Kernel{}), p
+		},
+	})
+	if p != nil && err != nil {
+		return nil, p.refusal("start-up", err)
+	}
+	return v, err
+}
+
 // start makes an instance of an uploaded module.
 func (h *Host) start(ctx context.Context, code *sandbox.Version, k *hostfuncs.Kernel) (*sandbox.Instance, *probe, error) {
 	if err := h.instances.acquire(ctx); err != nil {
 		return nil, nil, err
 	}
 	p := &probe{ctx: ctx, now: h.now()}
-	instance, err := code.NewInstance(hostfuncs.NewCall(ctx, p, k, nil), p)
+	instance, err := code.NewInstance(hostfuncs.NewStartup(ctx, p, k), p)
 	if err != nil {
 		h.instances.release()
 		return nil, nil, p.refusal("start-up", err)
@@ -95,7 +112,7 @@ func (h *Host) probeManifest(ctx context.Context, code *sandbox.Version) (abi.Ma
 	}
 	defer h.instances.release()
 	defer instance.Close()
-	c := hostfuncs.NewCall(ctx, p, &k, nil)
+	c := hostfuncs.NewCall(ctx, p, &k, instance, nil)
 	n, err := instance.Call(c, abi.ExportManifest)
 	if err != nil {
 		return abi.Manifest{}, p.refusal(abi.ExportManifest, err)
@@ -115,9 +132,11 @@ func (p *probe) refusal(step string, err error) error {
 	case errors.As(err, &trap):
 		why = trap.Kind
 	case errors.As(err, &limit):
-		return abi.Errorf(abi.CodeModuleLimit, "the module's %s takes longer than %v", step, probeTime)
-	case abi.CodeOf(err) != abi.CodeInternal:
+		return abi.Errorf(abi.CodeModuleLimit, "the module's %s does not end: %s", step, limit.Text)
+	case abi.CodeOf(err) == abi.CodeNotSupported:
 		why = abi.AsError(err).PublicMessage()
+	case abi.CodeOf(err) != abi.CodeInternal:
+		return err // not the start-up's: the compiler's, or a busy host's
 	default:
 		// Not a trap: the engine could not link it, by a global or a table for instance.
 		why = clip(err.Error())

@@ -114,12 +114,14 @@ func (a *actor) ensureInstance(t *turn) error {
 	}
 	t.startup = true
 	defer func() { t.startup = false }()
-	instance, err := a.code.NewInstance(hostfuncs.NewCall(t.ctx, t, &a.kernel, nil), env{a})
+	instance, kept, err := a.code.Wake(hostfuncs.NewStartup(t.ctx, t, &a.kernel), env{a}, a.id, a.number)
 	if err != nil {
 		a.h.instances.release()
 		return a.failure(err)
 	}
-	a.instance, a.reload = instance, true
+	// A kept memory is that of the actor's last committed turn. It is used only right after the
+	// actor woke, when no turn of this life can have made it stale.
+	a.instance, a.reload = instance, !kept
 	return nil
 }
 
@@ -154,7 +156,7 @@ func (a *actor) failure(err error) error {
 		return (&abi.Error{Code: abi.CodeActorTrapped, Cause: err}).With(map[string]any{"trap": trap.Kind})
 	case errors.As(err, &limit):
 		a.log("error", "host", "the guest was stopped: "+limit.Text)
-		return abi.Wrap(abi.CodeActionTimedOut, err)
+		return abi.Wrap(limit.Code(), err)
 	case errors.As(err, &refused) && refused.Code != abi.CodeInternal:
 		a.log("error", "host", "the guest was stopped: "+refused.PublicMessage())
 		return refused
@@ -175,7 +177,7 @@ func (a *actor) runSDK(t *turn, e *entry) (Reply, error) {
 		env.Kind, env.Name, env.Args, env.Caller = abi.KindAction, e.request.Action, e.request.Args, e.request.Caller
 	}
 	a.buf = abi.AppendTurn(a.buf[:0], &env)
-	c := hostfuncs.NewCall(t.ctx, t, &a.kernel, a.buf)
+	c := hostfuncs.NewCall(t.ctx, t, &a.kernel, a.instance, a.buf)
 	n, err := a.call(c, abi.ExportTurn)
 	if err != nil {
 		return Reply{}, err

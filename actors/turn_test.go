@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/vivarium-run/vivarium/actors"
 	"github.com/vivarium-run/vivarium/actors/actorstest"
@@ -94,24 +95,36 @@ func TestFailedTurnLeavesNothing(t *testing.T) {
 }
 
 func TestEndlessTurnIsStopped(t *testing.T) {
-	s := actorstest.Open(t, actorstest.Options{Config: func(c *actors.Config) { c.TurnTime = shortTurn }})
-	s.Upload(tenants.Default, "hostile", hostile)
-	id := s.Actor(tenants.Default, "hostile")
-	s.MustCall(id, nil, "write", "kept")
-	_, err := s.Call(id, "writeSpin", "dropped")
-	if got := abi.CodeOf(err); got != abi.CodeActionTimedOut {
-		t.Fatalf("error is %v, want %v", err, abi.CodeActionTimedOut)
-	}
-	var marks struct{ State, KV string }
-	if s.MustCall(id, &marks, "peek"); marks.State != "kept" || marks.KV != "kept" {
-		t.Errorf("after the failure the actor holds %+v", marks)
+	for name, tt := range map[string]struct {
+		time time.Duration
+		want abi.Code
+	}{
+		"out of gas":  {time.Minute, abi.CodeGasExhausted},
+		"out of time": {200 * time.Millisecond, abi.CodeActionTimedOut},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := actorstest.Open(t, actorstest.Options{})
+			s.Upload(tenants.Default, "hostile", hostile)
+			id := s.Actor(tenants.Default, "hostile")
+			s.MustCall(id, nil, "write", "kept")
+			s.Host.SetTurnTime(tt.time)
+			_, err := s.Call(id, "writeSpin", "dropped")
+			if got := abi.CodeOf(err); got != tt.want {
+				t.Fatalf("error is %v, want %v", err, tt.want)
+			}
+			s.Host.SetTurnTime(time.Minute)
+			var marks struct{ State, KV string }
+			if s.MustCall(id, &marks, "peek"); marks.State != "kept" || marks.KV != "kept" {
+				t.Errorf("after the failure the actor holds %+v", marks)
+			}
+		})
 	}
 }
 
 func TestCreationThatFailsLeavesNoActor(t *testing.T) {
-	s := actorstest.Open(t, actorstest.Options{Config: func(c *actors.Config) { c.TurnTime = shortTurn }})
+	s := actorstest.Open(t, actorstest.Options{})
 	s.Upload(tenants.Default, "hostile", hostile)
-	for how, want := range map[string]abi.Code{"user": abi.CodeUser, "hidden": abi.CodeGuestInternal, "panic": abi.CodeActorTrapped, "spin": abi.CodeActionTimedOut} {
+	for how, want := range map[string]abi.Code{"user": abi.CodeUser, "hidden": abi.CodeGuestInternal, "panic": abi.CodeActorTrapped, "spin": abi.CodeGasExhausted} {
 		t.Run(how, func(t *testing.T) {
 			a := actorstest.Address(t, tenants.Default, "hostile", how)
 			_, err := s.Host.Create(context.Background(), a, actors.CreateOptions{Input: []byte(`{"mark":"x","fail":"` + how + `"}`)})

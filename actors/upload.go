@@ -35,8 +35,10 @@ type Report struct {
 	Codec    abi.Codec           `json:"codec"`
 	Bytes    int64               `json:"bytes"`
 	Actors   map[string][]string `json:"actors"`       // name to its actions, sorted
-	Imports  []string            `json:"imports"`      // module.name, sorted
+	Imports  []string            `json:"imports"`      // host functions that the code can reach, module.name, sorted
 	Memory   uint64              `json:"memory_bytes"` // the least that an instance has
+	Image    int64               `json:"image_bytes"`  // of the memory that start-up leaves; 0 if there can be no image
+	StartGas int64               `json:"start_gas"`
 	Warnings []string            `json:"warnings,omitempty"`
 }
 
@@ -54,7 +56,7 @@ func (h *Host) Upload(ctx context.Context, ns tenants.ID, wasm io.Reader, o Uplo
 		return v, r, false, err
 	}
 	defer staged.Discard()
-	code, err := h.cfg.Sandbox.Acquire(ctx, staged.Digest, staged.ReadAll)
+	code, err := h.acquire(ctx, ns, staged.Digest, staged.ReadAll)
 	if err != nil {
 		return v, r, false, err
 	}
@@ -77,8 +79,12 @@ func (h *Host) Upload(ctx context.Context, ns tenants.ID, wasm io.Reader, o Uplo
 
 // inspect finds out what a compiled module is, and fills v and the report with it.
 func (h *Host) inspect(ctx context.Context, code *sandbox.Version, v *tenants.Version, o UploadOptions) (Report, error) {
-	r := Report{Imports: code.Imports(), Memory: code.MemoryBytes(), Actors: map[string][]string{}}
-	entries := code.Entries()
+	found := code.Report()
+	r := Report{Imports: found.Imports, Memory: found.MemoryBytes, Image: found.ImageBytes, StartGas: found.StartGas, Actors: map[string][]string{}}
+	for _, why := range found.Obstacles {
+		r.Warnings = append(r.Warnings, "each instance runs the start-up again, because "+why)
+	}
+	entries := found.Entries
 	manifest, turn := slices.Contains(entries, abi.ExportManifest), slices.Contains(entries, abi.ExportTurn)
 	if manifest != turn {
 		return r, abi.Errorf(abi.CodeModuleInvalid, "a module exports both %s and %s, or neither", abi.ExportManifest, abi.ExportTurn)

@@ -50,9 +50,10 @@ var statuses = map[abi.Code]int{
 	abi.CodeHandleMemory:   http.StatusRequestEntityTooLarge,
 	abi.CodeVarsTooLarge:   http.StatusRequestEntityTooLarge,
 
-	abi.CodeModuleLimit:   http.StatusUnprocessableEntity,
-	abi.CodeModuleImport:  http.StatusUnprocessableEntity,
-	abi.CodeModuleInvalid: http.StatusUnprocessableEntity,
+	abi.CodeModuleLimit:       http.StatusUnprocessableEntity,
+	abi.CodeModuleImport:      http.StatusUnprocessableEntity,
+	abi.CodeModuleInvalid:     http.StatusUnprocessableEntity,
+	abi.CodeModuleUnsupported: http.StatusUnprocessableEntity,
 
 	abi.CodeActorOverloaded: http.StatusTooManyRequests,
 
@@ -69,6 +70,7 @@ var statuses = map[abi.Code]int{
 	abi.CodeHostBusy:       http.StatusServiceUnavailable,
 
 	abi.CodeActionTimedOut: http.StatusGatewayTimeout,
+	abi.CodeGasExhausted:   http.StatusGatewayTimeout,
 	abi.CodeStorageFull:    http.StatusInsufficientStorage,
 }
 

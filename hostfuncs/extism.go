@@ -13,7 +13,11 @@ import (
 // is not counted as a host call; what reaches the actor is.
 func kernelFuncs() []Func {
 	fn := func(name string, params, results []api.ValueType, f func(c *Call, s []uint64)) Func {
-		return Func{name, params, results, func(ctx context.Context, _ api.Module, s []uint64) { f(callOf(ctx), s) }}
+		return Func{name, params, results, func(ctx context.Context, _ api.Module, s []uint64) {
+			c := callOf(ctx)
+			c.charge(priceKernel, 0)
+			f(c, s)
+		}}
 	}
 	var (
 		none   []api.ValueType
@@ -25,7 +29,10 @@ func kernelFuncs() []Func {
 	)
 	length := func(c *Call, s []uint64) { s[0] = c.kernel.length(s[0]) }
 	fns := []Func{
-		fn("alloc", p64, r64, func(c *Call, s []uint64) { s[0] = c.kernel.alloc(s[0]) }),
+		fn("alloc", p64, r64, func(c *Call, s []uint64) {
+			c.charge(priceAlloc, int(min(s[0], abi.MaxHandleBytes)))
+			s[0] = c.kernel.alloc(s[0])
+		}),
 		fn("free", p64, none, func(c *Call, s []uint64) { c.kernel.free(s[0]) }),
 		fn("length", p64, r64, length),
 		fn("length_unsafe", p64, r64, length),
@@ -46,16 +53,16 @@ func kernelFuncs() []Func {
 		fn("error_get", none, r64, func(c *Call, s []uint64) { s[0] = c.kernel.errOff }),
 
 		fn("config_get", p64, r64, func(c *Call, s []uint64) {
-			c.count()
+			c.count(priceMove, int(c.kernel.length(s[0])))
 			v, ok := c.actor.Config(string(c.kernel.bytes(s[0])))
 			s[0] = c.handleOf([]byte(v), ok, nil)
 		}),
 		fn("var_get", p64, r64, func(c *Call, s []uint64) {
-			c.count()
+			c.count(priceVar, int(c.kernel.length(s[0])))
 			s[0] = c.handleOf(c.actor.Var(c.kernel.bytes(s[0])))
 		}),
 		fn("var_set", p64x2, none, func(c *Call, s []uint64) {
-			c.count()
+			c.count(priceVar, int(c.kernel.length(s[0])+c.kernel.length(s[1])))
 			if err := c.setVar(s[0], s[1]); err != nil {
 				abort(err)
 			}
@@ -71,7 +78,7 @@ func kernelFuncs() []Func {
 	}
 	for l := LevelTrace; l <= LevelError; l++ {
 		fns = append(fns, fn("log_"+l.String(), p64, none, func(c *Call, s []uint64) {
-			c.count()
+			c.count(priceMove, int(c.kernel.length(s[0])))
 			c.actor.Log(l, c.kernel.bytes(s[0]))
 		}))
 	}
@@ -81,6 +88,7 @@ func kernelFuncs() []Func {
 // inputOffset puts the input into the arena at the first call; the C PDK reads it from there.
 func (c *Call) inputOffset() uint64 {
 	if c.kernel.inOff == 0 && len(c.input) > 0 {
+		c.charge(priceAlloc, len(c.input))
 		c.kernel.inOff = c.kernel.put(c.input)
 	}
 	return c.kernel.inOff
@@ -107,5 +115,6 @@ func (c *Call) handleOf(b []byte, ok bool, err error) uint64 {
 	case !ok:
 		return 0
 	}
+	c.charge(priceAlloc, len(b))
 	return c.kernel.put(b)
 }

@@ -52,6 +52,11 @@ type Actor interface {
 	Random(p []byte)
 }
 
+// Meter takes gas for work before it is done. The error ends the guest's run.
+type Meter interface {
+	Charge(gas int64) error
+}
+
 // ListRequest names a part of an actor's KV.
 type ListRequest struct {
 	Lo, Hi  []byte // [Lo, Hi); an empty Hi is the end
@@ -91,6 +96,7 @@ type Call struct {
 	context.Context
 	actor  Actor
 	kernel *Kernel
+	meter  Meter
 	input  []byte
 	output []byte // set by vivarium.output
 	result []byte // of the last operation, or the message of its failure
@@ -99,11 +105,21 @@ type Call struct {
 }
 
 // NewCall prepares a run with an input. The kernel's memory is emptied; it belongs to the call until
-// the run has ended.
-func NewCall(ctx context.Context, a Actor, k *Kernel, input []byte) *Call {
+// the run has ended. The meter is that of the instance which will run.
+func NewCall(ctx context.Context, a Actor, k *Kernel, m Meter, input []byte) *Call {
 	k.reset()
-	return &Call{Context: ctx, actor: a, kernel: k, input: input}
+	return &Call{Context: ctx, actor: a, kernel: k, meter: m, input: input}
 }
+
+// NewStartup prepares a run of start-up code, whose instance is not known yet. Host functions are then
+// not charged; a start-up has a deadline and may call them only as often as a turn.
+func NewStartup(ctx context.Context, a Actor, k *Kernel) *Call {
+	return NewCall(ctx, a, k, unmetered{}, nil)
+}
+
+type unmetered struct{}
+
+func (unmetered) Charge(int64) error { return nil }
 
 // Output returns what the guest gave as the result of an SDK entry, owned by the caller.
 func (c *Call) Output() []byte { return c.output }
@@ -135,10 +151,18 @@ func (c *Call) refuse(e *abi.Error) int64 {
 	return -int64(e.Code)
 }
 
-// count charges one host call.
-func (c *Call) count() {
+// count charges one call of a price that moves n bytes, and counts it.
+func (c *Call) count(p Price, n int) {
 	if c.calls++; c.calls > abi.MaxHostCalls {
 		abort(abi.Errorf(abi.CodeTooManyHostCalls, "the turn calls the host more than %d times", abi.MaxHostCalls))
+	}
+	c.charge(p, n)
+}
+
+// charge takes the gas for n bytes at a price.
+func (c *Call) charge(p Price, n int) {
+	if err := c.meter.Charge(p.Base + p.PerByte*int64(n)); err != nil {
+		abort(err)
 	}
 }
 

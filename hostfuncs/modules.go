@@ -21,6 +21,14 @@ type Func struct {
 	Call            api.GoModuleFunc
 }
 
+// Prices of what moves bytes and is no operation of its own.
+var (
+	priceMove   = Price{500, 1} // between guest and host, at once
+	priceKernel = Price{300, 0} // one look or word in Extism's memory
+	priceAlloc  = Price{500, 1} // of Extism memory
+	priceVar    = Price{10_000, 1}
+)
+
 const (
 	i32 = api.ValueTypeI32
 	i64 = api.ValueTypeI64
@@ -40,24 +48,28 @@ func Modules() []Module {
 func pointerFuncs() []Func {
 	fns := []Func{
 		{"input_len", nil, []api.ValueType{i32}, func(ctx context.Context, _ api.Module, s []uint64) {
-			s[0] = uint64(uint32(len(callOf(ctx).input)))
+			c := callOf(ctx)
+			c.charge(priceKernel, 0)
+			s[0] = uint64(uint32(len(c.input)))
 		}},
 		{"input_read", []api.ValueType{i32, i32}, []api.ValueType{i32}, func(ctx context.Context, m api.Module, s []uint64) {
-			s[0] = write(m, s, callOf(ctx).input)
+			s[0] = write(m, s, callOf(ctx), callOf(ctx).input)
 		}},
 		{"output", []api.ValueType{i32, i32}, nil, func(ctx context.Context, m api.Module, s []uint64) {
 			c := callOf(ctx)
-			c.count()
+			c.count(priceMove, int(uint32(s[1])))
 			if uint32(s[1]) > abi.MaxOutbox {
 				abort(abi.Errorf(abi.CodeOutputTooLarge, "the turn's answer is larger than %d bytes", abi.MaxOutbox))
 			}
 			c.output = append(c.output[:0], view(m, "output", uint32(s[0]), uint32(s[1]))...)
 		}},
 		{"result_len", nil, []api.ValueType{i32}, func(ctx context.Context, _ api.Module, s []uint64) {
-			s[0] = uint64(uint32(len(callOf(ctx).result)))
+			c := callOf(ctx)
+			c.charge(priceKernel, 0)
+			s[0] = uint64(uint32(len(c.result)))
 		}},
 		{"result_read", []api.ValueType{i32, i32}, []api.ValueType{i32}, func(ctx context.Context, m api.Module, s []uint64) {
-			s[0] = write(m, s, callOf(ctx).result)
+			s[0] = write(m, s, callOf(ctx), callOf(ctx).result)
 		}},
 	}
 	for i := range operations {
@@ -113,6 +125,7 @@ func (c *Call) pointerAnswer(op *Operation, a *args) int64 {
 func handleFuncs() []Func {
 	fns := []Func{{"error_message", nil, []api.ValueType{i64}, func(ctx context.Context, _ api.Module, s []uint64) {
 		c := callOf(ctx)
+		c.charge(priceAlloc, len(c.result))
 		s[0] = c.kernel.put(c.result)
 	}}}
 	for i := range operations {
@@ -167,8 +180,9 @@ func view(m api.Module, what string, ptr, n uint32) []byte {
 }
 
 // write copies as much of b as fits to the guest's (pointer, capacity) in s and returns how much.
-func write(m api.Module, s []uint64, b []byte) uint64 {
+func write(m api.Module, s []uint64, c *Call, b []byte) uint64 {
 	n := min(uint32(s[1]), uint32(len(b)))
+	c.charge(priceMove, int(n))
 	copy(view(m, "read", uint32(s[0]), n), b)
 	return uint64(n)
 }

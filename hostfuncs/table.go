@@ -11,9 +11,17 @@ type Operation struct {
 	Name   string
 	Params []Param
 	Result Result
+	Price  Price
 	// Doc is one sentence for the bindings of other languages.
 	Doc string
 	do  func(c *Call, a *args) (answer, error)
+}
+
+// Price is what a host function costs, in the gas of the guest's own instructions. Base is for the call;
+// PerByte is for each byte of the arguments, charged before the work, and of the result, charged before
+// the guest gets it.
+type Price struct {
+	Base, PerByte int64
 }
 
 // Param is one argument of an operation.
@@ -66,32 +74,33 @@ func Operations() []Operation { return operations }
 
 var operations = []Operation{
 	{
-		Name: "state_get", Result: BytesResult,
+		Name: "state_get", Price: Price{2000, 1}, Result: BytesResult,
 		Doc: "returns the actor's state, or none if it was never set",
 		do:  func(c *Call, _ *args) (answer, error) { return optional(c.actor.State()) },
 	},
 	{
-		Name: "state_set", Params: []Param{bytesParam("state")},
+		Name: "state_set", Price: Price{2000, 1}, Params: []Param{bytesParam("state")},
 		Doc: "replaces the actor's state",
 		do:  func(c *Call, a *args) (answer, error) { return answer{}, c.actor.SetState(a.b[0]) },
 	},
 	{
-		Name: "kv_get", Params: []Param{bytesParam("key")}, Result: BytesResult,
+		Name: "kv_get", Price: Price{10000, 1}, Params: []Param{bytesParam("key")}, Result: BytesResult,
 		Doc: "returns the value of a KV key, or none",
 		do:  func(c *Call, a *args) (answer, error) { return optional(c.actor.KVGet(a.b[0])) },
 	},
 	{
-		Name: "kv_put", Params: []Param{bytesParam("key"), bytesParam("value")},
+		Name: "kv_put", Price: Price{3000, 1}, Params: []Param{bytesParam("key"), bytesParam("value")},
 		Doc: "sets a KV key",
 		do:  func(c *Call, a *args) (answer, error) { return answer{}, c.actor.KVPut(a.b[0], a.b[1]) },
 	},
 	{
-		Name: "kv_delete", Params: []Param{bytesParam("key")},
+		Name: "kv_delete", Price: Price{3000, 1}, Params: []Param{bytesParam("key")},
 		Doc: "deletes a KV key; a missing key is no failure",
 		do:  func(c *Call, a *args) (answer, error) { return answer{}, c.actor.KVDelete(a.b[0]) },
 	},
 	{
 		Name:   "kv_list",
+		Price:  Price{20000, 1},
 		Params: []Param{bytesParam("lo"), bytesParam("hi"), bytesParam("cursor"), numberParam("limit"), numberParam("flags")},
 		Result: BytesResult,
 		Doc:    "returns a page of the KV items with lo <= key < hi, in byte order",
@@ -106,6 +115,7 @@ var operations = []Operation{
 	},
 	{
 		Name:   "kv_delete_range",
+		Price:  Price{20000, 1},
 		Params: []Param{bytesParam("lo"), bytesParam("hi"), numberParam("limit"), numberParam("flags")},
 		Result: NumberResult,
 		Doc:    "deletes the KV items with lo <= key < hi, at most limit of them, and returns how many",
@@ -119,7 +129,7 @@ var operations = []Operation{
 		},
 	},
 	{
-		Name: "broadcast", Params: []Param{bytesParam("event"), bytesParam("payload")},
+		Name: "broadcast", Price: Price{3000, 1}, Params: []Param{bytesParam("event"), bytesParam("payload")},
 		Doc: "sends an event to the actor's connections once the turn is durable; payload is a list in the module's codec",
 		do: func(c *Call, a *args) (answer, error) {
 			if len(a.b[0]) == 0 || len(a.b[0]) > abi.MaxEventName || !utf8.Valid(a.b[0]) {
@@ -129,12 +139,12 @@ var operations = []Operation{
 		},
 	},
 	{
-		Name: "self", Result: BytesResult,
+		Name: "self", Price: Price{1000, 1}, Result: BytesResult,
 		Doc: "describes the actor, as JSON",
 		do:  func(c *Call, _ *args) (answer, error) { return answer{bytes: c.actor.Self()}, nil },
 	},
 	{
-		Name: "log", Params: []Param{numberParam("level"), bytesParam("text")},
+		Name: "log", Price: Price{2000, 1}, Params: []Param{numberParam("level"), bytesParam("text")},
 		Doc: "adds a line to the actor's log; levels are 0 trace, 1 debug, 2 info, 3 warn, 4 error",
 		do: func(c *Call, a *args) (answer, error) {
 			if a.n[0] < int64(LevelTrace) || a.n[0] > int64(LevelError) {
@@ -145,12 +155,12 @@ var operations = []Operation{
 		},
 	},
 	{
-		Name: "now", Result: NumberResult,
+		Name: "now", Price: Price{200, 0}, Result: NumberResult,
 		Doc: "returns the turn's clock in milliseconds since 1970; it stands still inside a turn",
 		do:  func(c *Call, _ *args) (answer, error) { return answer{number: c.actor.Now().UnixMilli()}, nil },
 	},
 	{
-		Name: "random", Params: []Param{numberParam("n")}, Result: BytesResult,
+		Name: "random", Price: Price{1000, 1}, Params: []Param{numberParam("n")}, Result: BytesResult,
 		Doc: "returns n random bytes",
 		do: func(c *Call, a *args) (answer, error) {
 			if a.n[0] < 0 || a.n[0] > MaxRandom {
@@ -162,7 +172,7 @@ var operations = []Operation{
 		},
 	},
 	{
-		Name: "config", Params: []Param{bytesParam("name")}, Result: BytesResult,
+		Name: "config", Price: Price{1000, 1}, Params: []Param{bytesParam("name")}, Result: BytesResult,
 		Doc: "returns a value that the tenant set for the module, or none",
 		do: func(c *Call, a *args) (answer, error) {
 			v, ok := c.actor.Config(string(a.b[0]))
@@ -190,9 +200,10 @@ func listRequest(lo, hi, cursor []byte, limit, flags int64) (ListRequest, error)
 // run charges and performs an operation. A refusal is recorded and comes back as the guest's
 // number; a failure of ours ends the run.
 func (c *Call) run(op *Operation, a *args) (ans answer, code int64) {
-	c.count()
+	c.count(op.Price, len(a.b[0])+len(a.b[1])+len(a.b[2]))
 	ans, err := op.do(c, a)
 	if err == nil {
+		c.charge(Price{PerByte: op.Price.PerByte}, len(ans.bytes))
 		return ans, 0
 	}
 	e := abi.AsError(err)

@@ -13,12 +13,14 @@ import (
 	"github.com/tetratelabs/wazero/sys"
 
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
+	"github.com/vivarium-run/vivarium/sandbox/internal/image"
+	"github.com/vivarium-run/vivarium/sandbox/internal/meter"
 )
 
 // Env is the world of an instance: what WASI's clock, randomness and output come from. It is
 // called on the goroutine that runs the guest.
 type Env interface {
-	// Now is the wall clock. It must not go back.
+	// Now is the wall clock. It must not go back, not even for another actor of the process.
 	Now() time.Time
 	// Sleep waits for d or until the turn's deadline.
 	Sleep(d time.Duration)
@@ -31,72 +33,134 @@ type Env interface {
 // Instance is one live instantiation of a version. It belongs to one goroutine, which alone may
 // call it and close it.
 type Instance struct {
+	v       *Version
+	env     Env
 	mod     api.Module
+	mem     *image.Memory
+	globals image.Globals
+	gas     api.MutableGlobal       // i64, counts down
+	stack   api.MutableGlobal       // i32, bytes that are left
 	entries map[string]api.Function // looked up once: a lookup allocates a call engine
+	broken  bool                    // a call failed, so it serves nobody any more
+
+	run // the call that runs
 }
 
-// initializers are the exports that set a module up, in the order in which one is chosen.
-var initializers = []string{"_initialize", "hs_init", "__wasm_call_ctors"}
-
-// NewInstance makes an instance and runs its start-up code under ctx. A start-up that fails is
-// the error of Instance.Call.
+// NewInstance makes an instance as start-up leaves it: from the image if there is one, else by
+// running the start-up under ctx. A start-up that fails is the error of Call.
 func (v *Version) NewInstance(ctx context.Context, env Env) (*Instance, error) {
-	mod, err := v.s.runtime.InstantiateModule(ctx, v.code, moduleConfig(env))
-	if err != nil {
-		return nil, callError(ctx, err)
+	if i := v.takeShell(); i != nil {
+		i.env = env
+		return i, nil
 	}
-	i := &Instance{mod: mod, entries: map[string]api.Function{}}
-	for _, name := range initializers {
-		d, ok := v.code.ExportedFunctions()[name]
-		if !ok || len(d.ParamTypes()) != 0 {
-			continue
-		}
-		if _, err := mod.ExportedFunction(name).Call(ctx); err != nil {
-			i.Close()
-			return nil, callError(ctx, err)
-		}
-		break
+	i := &Instance{v: v, env: env, entries: map[string]api.Function{}}
+	if err := i.instantiate(ctx); err != nil {
+		return nil, err
 	}
+	if v.image != nil {
+		return i, nil
+	}
+	used := int64(0)
+	for _, name := range v.start {
+		_, err := i.call(ctx, name)
+		if used += i.used; err != nil {
+			i.drop()
+			return nil, err
+		}
+	}
+	i.used = used
 	return i, nil
 }
 
-// moduleConfig replaces every default of wazero that is a fake (clock, randomness, sleep).
-func moduleConfig(env Env) wazero.ModuleConfig {
-	now := func() (int64, int32) {
-		t := env.Now()
-		return t.Unix(), int32(t.Nanosecond())
+// instantiate makes the module instance on a memory of ours.
+func (i *Instance) instantiate(ctx context.Context) (err error) {
+	v := i.v
+	if v.image != nil {
+		i.mem, err = v.image.NewMemory()
+	} else {
+		i.mem, err = v.s.arena.Bare(v.layout.MemoryPages)
+	}
+	if errors.Is(err, image.ErrExhausted) {
+		return &abi.Error{Code: abi.CodeHostBusy, Retry: time.Second, Cause: err}
+	}
+	if err != nil {
+		return fmt.Errorf("sandbox: %w", err)
+	}
+	i.mod, err = i.mem.Instantiate(ctx, func(ctx context.Context) (api.Module, error) {
+		return v.s.runtime.InstantiateModule(ctx, v.code, i.moduleConfig())
+	})
+	if err != nil {
+		// Element segments that do not fit their table, and the like: what an instance begins with.
+		return &TrapError{Kind: "instantiation", Text: err.Error()}
+	}
+	if i.globals, err = image.BindGlobals(i.mod, v.globals); err != nil {
+		i.drop()
+		return fmt.Errorf("sandbox: %w", err)
+	}
+	i.gas, _ = i.mod.ExportedGlobal(meter.GasExport).(api.MutableGlobal)
+	i.stack, _ = i.mod.ExportedGlobal(meter.StackExport).(api.MutableGlobal)
+	if i.gas == nil || i.stack == nil {
+		i.drop()
+		return errors.New("sandbox: a rewritten module has no meter")
+	}
+	v.s.running.Store(i.mod, i)
+	return nil
+}
+
+// moduleConfig replaces every default of wazero that is a fake (clock, randomness, sleep), and lets the
+// guest pay for what it asks.
+func (i *Instance) moduleConfig() wazero.ModuleConfig {
+	now := func() time.Time {
+		i.pay(priceClock, 0)
+		return i.env.Now()
 	}
 	return wazero.NewModuleConfig().
 		WithName(""). // or two instances would collide
 		WithStartFunctions().
-		WithWalltime(now, 1).
-		WithNanotime(func() int64 { return env.Now().UnixNano() }, 1).
-		WithNanosleep(func(ns int64) { env.Sleep(time.Duration(ns)) }).
-		WithRandSource(randomReader{env}).
-		WithStdout(outputWriter{env, 1}).
-		WithStderr(outputWriter{env, 2})
+		WithWalltime(func() (int64, int32) { t := now(); return t.Unix(), int32(t.Nanosecond()) }, 1).
+		WithNanotime(func() int64 { return now().UnixNano() }, 1).
+		WithNanosleep(func(ns int64) {
+			i.pay(priceClock, 0)
+			i.wait(func() { i.env.Sleep(time.Duration(ns)) })
+		}).
+		WithRandSource(randomReader{i}).
+		WithStdout(outputWriter{i, 1}).
+		WithStderr(outputWriter{i, 2})
 }
 
-type randomReader struct{ env Env }
+type randomReader struct{ i *Instance }
 
-func (r randomReader) Read(p []byte) (int, error) { r.env.Random(p); return len(p), nil }
+func (r randomReader) Read(p []byte) (int, error) {
+	r.i.pay(priceWASI, len(p))
+	r.i.env.Random(p)
+	return len(p), nil
+}
 
 type outputWriter struct {
-	env    Env
+	i      *Instance
 	stream int
 }
 
 var _ io.Writer = outputWriter{}
 
-func (w outputWriter) Write(p []byte) (int, error) { w.env.Output(w.stream, p); return len(p), nil }
+func (w outputWriter) Write(p []byte) (int, error) {
+	w.i.pay(priceWASI, len(p))
+	w.i.env.Output(w.stream, p)
+	return len(p), nil
+}
 
 // Call runs the exported function name of type () -> i32 to its end and returns its result. The
 // instance can be used again only after a nil error. Errors:
 //
-//	*LimitError  ctx ended first
+//	*LimitError  gas, time or stack ended first
 //	*TrapError   the guest trapped or exited
 //	other        what a host function panicked with, or our own fault
 func (i *Instance) Call(ctx context.Context, name string) (int32, error) {
+	stack, err := i.call(ctx, name)
+	return int32(uint32(stack)), err
+}
+
+func (i *Instance) call(ctx context.Context, name string) (result uint64, err error) {
 	f := i.entries[name]
 	if f == nil {
 		if f = i.mod.ExportedFunction(name); f == nil {
@@ -104,15 +168,66 @@ func (i *Instance) Call(ctx context.Context, name string) (int32, error) {
 		}
 		i.entries[name] = f
 	}
+	if err := i.begin(ctx); err != nil {
+		return 0, err
+	}
+	defer i.end()
 	var stack [1]uint64
 	if err := f.CallWithStack(ctx, stack[:]); err != nil {
-		return 0, callError(ctx, err)
+		i.broken = true
+		return 0, i.callError(err)
 	}
-	return int32(uint32(stack[0])), nil
+	return stack[0], nil
 }
 
-// Close frees the instance.
-func (i *Instance) Close() { i.mod.Close(context.Background()) }
+// Close gives the instance back. One that is whole is reset and waits for the next actor of the
+// version; any other is freed.
+func (i *Instance) Close() {
+	i.env = nil
+	if i.broken || i.v.image == nil || !i.v.keepShell(i) {
+		i.drop()
+	}
+}
+
+// drop frees the instance.
+func (i *Instance) drop() {
+	if i.mod != nil {
+		i.v.s.running.Delete(i.mod)
+		i.mod.Close(context.Background())
+	}
+	if i.mem != nil {
+		i.mem.Close() // a module without a memory leaves it to us
+	}
+}
+
+// takeShell returns an instance that waits for an actor, or nil.
+func (v *Version) takeShell() *Instance {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	n := len(v.shells)
+	if n == 0 {
+		return nil
+	}
+	i := v.shells[n-1]
+	v.shells[n-1] = nil
+	v.shells = v.shells[:n-1]
+	return i
+}
+
+// keepShell resets an instance and keeps it, if there is room. A memory that has grown cannot shrink
+// again, so the next actor would see another size.
+func (v *Version) keepShell(i *Instance) bool {
+	v.mu.Lock()
+	full := len(v.shells) >= v.s.cfg.IdleShells
+	v.mu.Unlock()
+	if full || i.mem.Grown() || i.mem.Reset() != nil || i.globals.Set(v.image.Globals()) != nil {
+		return false
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.shells = append(v.shells, i)
+	return true
+}
 
 // TrapError reports that the guest failed in a way that ends its instance.
 type TrapError struct {
@@ -125,29 +240,36 @@ func (e *TrapError) Error() string { return "sandbox: trap: " + e.Kind + ": " + 
 // Code says that the guest is at fault.
 func (e *TrapError) Code() abi.Code { return abi.CodeActorTrapped }
 
-// LimitError reports that the guest was stopped because its time was up.
+// LimitError reports that the guest was stopped because it had used up what a call may.
 type LimitError struct {
+	Gas  bool // else it was time
 	Text string
 }
 
 func (e *LimitError) Error() string { return "sandbox: limit: " + e.Text }
 
-// Code says that the turn's time was up.
-func (e *LimitError) Code() abi.Code { return abi.CodeActionTimedOut }
+// Code says which limit it was.
+func (e *LimitError) Code() abi.Code {
+	if e.Gas {
+		return abi.CodeGasExhausted
+	}
+	return abi.CodeActionTimedOut
+}
 
 // callError sorts out what wazero gives back.
-func callError(ctx context.Context, err error) error {
+func (i *Instance) callError(err error) error {
 	var exit *sys.ExitError
+	var limit *LimitError
 	text := err.Error()
 	switch {
-	case errors.As(err, &exit) && (exit.ExitCode() == sys.ExitCodeContextCanceled || exit.ExitCode() == sys.ExitCodeDeadlineExceeded):
-		return &LimitError{Text: "the turn ran out of time"}
+	case errors.As(err, &limit):
+		return limit
 	case errors.As(err, &exit):
 		return &TrapError{Kind: "exit", Text: fmt.Sprintf("the guest called exit(%d)", exit.ExitCode())}
+	case int32(uint32(i.stack.Get())) < 0 && strings.HasPrefix(text, "wasm error: unreachable"):
+		return &TrapError{Kind: "stack overflow", Text: text}
 	case strings.HasPrefix(text, "wasm error: "):
 		return &TrapError{Kind: trapKind(text), Text: text}
-	case ctx.Err() != nil:
-		return &LimitError{Text: text}
 	}
 	return fmt.Errorf("sandbox: %w", err)
 }

@@ -1,12 +1,13 @@
 // Package sandbox runs Wasm that nobody has read.
 //
-// It owns the engine (wazero), the way of a module from bytes to a Version, and the instances of a
-// version: their memory, time, randomness and output. It knows no actor and no host function: those
-// come in through Config. Uploads take the steps check, compile, link; rewriting, images and shells
-// have their places between compile and Instance.
+// It owns the way of a module from bytes to a Version (check, meter, compile in a child process,
+// start once, keep as an image) and the instances of a version: their memory, gas, stack, time,
+// randomness and output. It knows no actor and no host function: those come in through Config and
+// Source.
 //
-// Its one invariant: guest code runs only inside Instance.Call or NewInstance, on the goroutine of
-// the caller, and ends when the context of that call ends.
+// Its one invariant: no byte of an upload reaches the engine before it was checked here, and no
+// guest code runs but inside Instance.Call or a start-up, on the goroutine of the caller, with gas
+// that ends.
 package sandbox
 
 import (
@@ -14,6 +15,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
+	"runtime"
 	"sync"
 	"time"
 
@@ -21,37 +24,66 @@ import (
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 
+	"github.com/vivarium-run/vivarium/hostfuncs/abi"
+	"github.com/vivarium-run/vivarium/sandbox/internal/compile"
+	"github.com/vivarium-run/vivarium/sandbox/internal/image"
+	"github.com/vivarium-run/vivarium/sandbox/internal/image/deltacache"
+	"github.com/vivarium-run/vivarium/sandbox/internal/slots"
 	"github.com/vivarium-run/vivarium/tenants"
 )
 
-// Config is what a Sandbox is made of.
+// MaybeWorker does the work of a compile worker and exits, if this process was started as one. It
+// must be the first statement of main, and of TestMain in packages whose tests compile guests.
+func MaybeWorker() { compile.MaybeWorker() }
+
+// Config is what a Sandbox is made of. Only Dir is needed.
 type Config struct {
-	// CacheDir keeps compiled code between runs. It holds native code: only the host may write to
-	// it. Empty means no cache on disk.
-	CacheDir string
+	// Dir keeps compiled code, images and sleeping memories. It holds native code: only the host may
+	// write to it. All of it may be deleted while no host runs; it is then made again.
+	Dir string
+	// CompiledDir keeps compiled code, if that is to be shared by several sandboxes, as tests do.
+	// Empty means a folder in Dir.
+	CompiledDir string
 	// Modules are the host modules that guests may import, besides WASI preview 1.
 	Modules []HostModule
 	// MemoryPages bounds an instance's linear memory, in Wasm pages of 64 KiB. Zero means 1,024.
 	MemoryPages uint32
-	// CompileTime bounds one compilation. Zero means 60 s.
-	CompileTime time.Duration
-	// IdleVersions is how many compiled versions without instances are kept. Zero means 32.
+	// Gas bounds one call of a guest. Zero means 5,000,000,000.
+	Gas int64
+	// Quantum is the gas after which a guest asks the host whether it may go on. Zero means 1,000,000,
+	// a fraction of a millisecond.
+	Quantum int64
+	// StackBytes bounds the frames of a call, as they are estimated. Zero means 4 MiB.
+	StackBytes int64
+	// Slots is how many guests run at one time. Zero means one for each processor.
+	Slots int
+	// IdleVersions is how many versions without instances are kept in memory. Zero means 32.
 	IdleVersions int
-	Logger       *slog.Logger // nil means slog.Default()
+	// IdleShells is how many instances without an actor a version keeps for the next. Zero means 16.
+	IdleShells int
+	Logger     *slog.Logger // nil means slog.Default()
 }
 
 func (c *Config) setDefaults() {
-	if c.MemoryPages == 0 {
-		c.MemoryPages = 1024
-	}
-	if c.CompileTime == 0 {
-		c.CompileTime = time.Minute
-	}
-	if c.IdleVersions == 0 {
-		c.IdleVersions = 32
+	orElse(&c.MemoryPages, 1024)
+	orElse(&c.Gas, abi.MaxGas)
+	orElse(&c.Quantum, 1_000_000)
+	orElse(&c.StackBytes, abi.MaxStack)
+	orElse(&c.Slots, runtime.GOMAXPROCS(0))
+	orElse(&c.IdleVersions, 32)
+	orElse(&c.IdleShells, 16)
+	if c.CompiledDir == "" {
+		c.CompiledDir = filepath.Join(c.Dir, "compiled")
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
+	}
+}
+
+func orElse[T comparable](p *T, def T) {
+	var zero T
+	if *p == zero {
+		*p = def
 	}
 }
 
@@ -69,78 +101,138 @@ type HostFunc struct {
 	Call            api.GoModuleFunc
 }
 
-// Sandbox compiles modules and keeps the compiled versions. Safe for concurrent use.
+// Sandbox prepares modules and keeps the versions. Safe for concurrent use.
 type Sandbox struct {
-	cfg     Config
-	runtime wazero.Runtime
-	cache   wazero.CompilationCache
-	imports importTable
-
-	compiling chan struct{} // holds one value while a compilation runs
+	cfg      Config
+	runtime  wazero.Runtime
+	cache    wazero.CompilationCache
+	compiler *compile.Compiler
+	arena    *image.Arena
+	slots    *slots.Slots
+	deltas   *deltacache.Cache
+	imports  importTable
+	running  sync.Map // api.Module to *Instance, for the host functions of the meter
 
 	mu       sync.Mutex // guards versions, idle and closed
-	versions map[tenants.Digest]*Version
+	versions map[versionKey]*Version
 	idle     []*Version // without users, least recently used first
 	closed   bool
 }
 
+// versionKey keeps the versions of two namespaces apart even if their bytes are equal: an image holds
+// the randomness of its start-up.
+type versionKey struct {
+	class  string
+	digest tenants.Digest
+}
+
 // Open starts an engine.
 func Open(ctx context.Context, cfg Config) (*Sandbox, error) {
+	if cfg.Dir == "" {
+		return nil, errors.New("sandbox: Config.Dir is empty")
+	}
 	cfg.setDefaults()
-	s := &Sandbox{cfg: cfg, versions: map[tenants.Digest]*Version{}, compiling: make(chan struct{}, 1)}
-	rc := wazero.NewRuntimeConfig().
-		WithMemoryLimitPages(cfg.MemoryPages).
-		WithDebugInfoEnabled(false). // names in backtraces come from the name section
-		WithCloseOnContextDone(true)
-	if cfg.CacheDir != "" {
-		cache, err := wazero.NewCompilationCacheWithDir(cfg.CacheDir)
-		if err != nil {
-			return nil, fmt.Errorf("sandbox: compilation cache: %w", err)
-		}
-		s.cache = cache
-		rc = rc.WithCompilationCache(cache)
+	s := &Sandbox{
+		cfg: cfg, versions: map[versionKey]*Version{},
+		arena: image.NewArena(image.Config{MaxWasmPages: cfg.MemoryPages}),
+		slots: slots.New(cfg.Slots, nil),
 	}
-	s.runtime = wazero.NewRuntimeWithConfig(ctx, rc)
-	if err := s.link(ctx); err != nil {
+	if err := s.open(ctx); err != nil {
 		s.Close()
-		return nil, err
+		return nil, fmt.Errorf("sandbox: %w", err)
 	}
+	s.cfg.Logger.Info("compile worker", "protections", s.compiler.Protections())
 	return s, nil
+}
+
+func (s *Sandbox) open(ctx context.Context) (err error) {
+	options := compile.Options{MemoryPages: s.cfg.MemoryPages}
+	if s.compiler, err = compile.Open(ctx, compile.Config{CacheDir: s.cfg.CompiledDir, Options: options, Logger: s.cfg.Logger}); err != nil {
+		return err
+	}
+	if s.cache, err = wazero.NewCompilationCacheWithDir(s.cfg.CompiledDir); err != nil {
+		return err
+	}
+	if s.deltas, err = deltacache.Open(deltacache.Config{Dir: filepath.Join(s.cfg.Dir, "sleeping"), Logger: s.cfg.Logger}); err != nil {
+		return err
+	}
+	s.runtime = wazero.NewRuntimeWithConfig(ctx, compile.RuntimeConfig(options).WithCompilationCache(s.cache))
+	return s.link(ctx)
 }
 
 // link makes the host modules.
 func (s *Sandbox) link(ctx context.Context) error {
 	if _, err := wasi_snapshot_preview1.Instantiate(ctx, s.runtime); err != nil {
-		return fmt.Errorf("sandbox: link wasi: %w", err)
+		return fmt.Errorf("link wasi: %w", err)
 	}
 	s.imports = importTable{}
 	s.imports.addModule(s.runtime.Module(wasi_snapshot_preview1.ModuleName))
 	for _, m := range s.cfg.Modules {
-		b := s.runtime.NewHostModuleBuilder(m.Name)
-		for _, f := range m.Funcs {
-			b.NewFunctionBuilder().WithGoModuleFunction(f.Call, f.Params, f.Results).Export(f.Name)
-		}
-		mod, err := b.Instantiate(ctx)
+		mod, err := s.linkModule(ctx, m)
 		if err != nil {
-			return fmt.Errorf("sandbox: link %s: %w", m.Name, err)
+			return err
 		}
 		s.imports.addModule(mod)
 	}
-	return nil
+	_, err := s.linkModule(ctx, s.meterModule()) // not for guests to name
+	return err
 }
 
-// Close frees the engine. No instance may be running.
+func (s *Sandbox) linkModule(ctx context.Context, m HostModule) (api.Module, error) {
+	b := s.runtime.NewHostModuleBuilder(m.Name)
+	for _, f := range m.Funcs {
+		b.NewFunctionBuilder().WithGoModuleFunction(f.Call, f.Params, f.Results).Export(f.Name)
+	}
+	mod, err := b.Instantiate(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("link %s: %w", m.Name, err)
+	}
+	return mod, nil
+}
+
+// Close ends the workers and frees the engine. No instance may be running.
 func (s *Sandbox) Close() error {
 	s.mu.Lock()
-	closed := s.closed
-	s.closed = true
+	closed, idle := s.closed, s.idle
+	s.closed, s.idle = true, nil
 	s.mu.Unlock()
 	if closed {
 		return nil
 	}
-	err := s.runtime.Close(context.Background())
-	if s.cache != nil {
-		err = errors.Join(err, s.cache.Close(context.Background()))
+	var errs []error
+	for _, v := range idle {
+		v.free()
 	}
-	return err
+	if s.compiler != nil {
+		errs = append(errs, s.compiler.Close())
+	}
+	if s.deltas != nil {
+		errs = append(errs, s.deltas.Close())
+	}
+	ctx := context.Background()
+	if s.runtime != nil {
+		errs = append(errs, s.runtime.Close(ctx))
+	}
+	if s.cache != nil {
+		errs = append(errs, s.cache.Close(ctx))
+	}
+	return errors.Join(errs...)
 }
+
+// Stats is what a sandbox holds at one moment.
+type Stats struct {
+	Memories    int // linear memories, of instances and idle shells
+	Images      int
+	Mappings    int
+	MappedBytes int64 // address space, far above the RAM in use
+	Waiting     int   // guests that wait for a slot
+}
+
+// Stats returns what the sandbox holds.
+func (s *Sandbox) Stats() Stats {
+	a := s.arena.Stats()
+	return Stats{Memories: a.Memories, Images: a.Images, Mappings: a.Mappings, MappedBytes: a.MappedBytes, Waiting: s.slots.Waiting()}
+}
+
+// startTime bounds the start-up of a module, besides its gas.
+const startTime = 10 * time.Second

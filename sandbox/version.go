@@ -2,37 +2,59 @@ package sandbox
 
 import (
 	"context"
-	"fmt"
 	"slices"
-	"sort"
-	"strings"
 	"sync"
 
 	"github.com/tetratelabs/wazero"
 
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
+	"github.com/vivarium-run/vivarium/sandbox/internal/image"
+	"github.com/vivarium-run/vivarium/sandbox/internal/meter"
+	"github.com/vivarium-run/vivarium/sandbox/internal/validate"
+	"github.com/vivarium-run/vivarium/sandbox/internal/wasm"
 	"github.com/vivarium-run/vivarium/tenants"
 )
 
-// Version is a compiled module. Each Acquire is paired with a Release.
-type Version struct {
-	s       *Sandbox
-	digest  tenants.Digest
-	users   int // guarded by s.mu
-	once    sync.Once
-	err     error // of the compilation
-	code    wazero.CompiledModule
-	imports []string
+// Source is where a version comes from.
+type Source struct {
+	// Class is the namespace: who waits for compile workers and run slots, and whose image it is.
+	Class  string
+	Digest tenants.Digest
+	// Load returns the module's bytes.
+	Load func() ([]byte, error)
+	// Start returns the context and the world of a start-up run, which belongs to no actor.
+	Start func(ctx context.Context) (context.Context, Env)
 }
 
-// Acquire returns the compiled version of a module, compiling it if no one uses it yet. load is
-// called for its bytes only then. A refused module is an *abi.Error.
-func (s *Sandbox) Acquire(ctx context.Context, d tenants.Digest, load func() ([]byte, error)) (*Version, error) {
-	v, err := s.take(d)
+// Version is a module that is ready to run. Each Acquire is paired with a Release.
+type Version struct {
+	s     *Sandbox
+	key   versionKey
+	users int // guarded by s.mu
+
+	once    sync.Once
+	err     error // of the preparation
+	facts   *validate.Facts
+	layout  *meter.Layout
+	globals []string // exports of layout.Globals
+	code    wazero.CompiledModule
+	image   *image.Image // nil if the module cannot have one
+	start   []string     // exports that an instance without an image runs first
+	gas     int64        // that the start-up took
+
+	mu     sync.Mutex  // guards shells
+	shells []*Instance // reset and without an actor
+}
+
+// Acquire returns the version of a module, prepared if no one uses it yet. A refused module is an
+// *abi.Error; a start-up that fails is the error of Instance.Call.
+func (s *Sandbox) Acquire(ctx context.Context, src Source) (*Version, error) {
+	v, err := s.take(versionKey{src.Class, src.Digest})
 	if err != nil {
 		return nil, err
 	}
-	v.once.Do(func() { v.err = v.compile(ctx, load) })
+	// Others may wait for this preparation, so it does not end with the first client.
+	v.once.Do(func() { v.err = v.prepare(context.WithoutCancel(ctx), src) })
 	if v.err != nil {
 		s.forget(v)
 		return nil, v.err
@@ -40,17 +62,17 @@ func (s *Sandbox) Acquire(ctx context.Context, d tenants.Digest, load func() ([]
 	return v, nil
 }
 
-// take returns the version of d, made if there is none, with one more user.
-func (s *Sandbox) take(d tenants.Digest) (*Version, error) {
+// take returns the version of a key, made if there is none, with one more user.
+func (s *Sandbox) take(key versionKey) (*Version, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return nil, abi.Errorf(abi.CodeUnavailable, "the sandbox is closed")
 	}
-	v := s.versions[d]
+	v := s.versions[key]
 	if v == nil {
-		v = &Version{s: s, digest: d}
-		s.versions[d] = v
+		v = &Version{s: s, key: key}
+		s.versions[key] = v
 	}
 	if v.users == 0 {
 		s.idle = slices.DeleteFunc(s.idle, func(i *Version) bool { return i == v })
@@ -59,95 +81,90 @@ func (s *Sandbox) take(d tenants.Digest) (*Version, error) {
 	return v, nil
 }
 
-// forget drops a version that failed to compile, so that the next Acquire tries again.
+// forget drops a version that could not be prepared, so that the next Acquire tries again.
 func (s *Sandbox) forget(v *Version) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.versions[v.digest] == v {
-		delete(s.versions, v.digest)
+	if s.versions[v.key] == v {
+		delete(s.versions, v.key)
 	}
 }
 
-// Release ends one use of v. Compiled code without users is kept up to Config.IdleVersions.
+// Release ends one use of v. Versions without users are kept up to Config.IdleVersions.
 func (v *Version) Release() {
 	s := v.s
 	s.mu.Lock()
 	var drop *Version
-	if v.users--; v.users == 0 && s.versions[v.digest] == v {
-		s.idle = append(s.idle, v)
-		if len(s.idle) > s.cfg.IdleVersions {
+	if v.users--; v.users == 0 && s.versions[v.key] == v {
+		if s.idle = append(s.idle, v); len(s.idle) > s.cfg.IdleVersions || s.closed {
 			drop, s.idle = s.idle[0], s.idle[1:]
-			delete(s.versions, drop.digest)
+			delete(s.versions, drop.key)
 		}
 	}
-	closed := s.closed
 	s.mu.Unlock()
-	if drop != nil && !closed {
-		drop.code.Close(context.Background())
+	if drop != nil {
+		drop.free()
 	}
 }
 
-func (v *Version) compile(ctx context.Context, load func() ([]byte, error)) error {
-	s := v.s
-	select {
-	case s.compiling <- struct{}{}:
-		defer func() { <-s.compiling }()
-	case <-ctx.Done():
-		return abi.Wrap(abi.CodeActionTimedOut, context.Cause(ctx))
+// free gives back what a version without users holds.
+func (v *Version) free() {
+	v.mu.Lock()
+	shells := v.shells
+	v.shells = nil
+	v.mu.Unlock()
+	for _, i := range shells {
+		i.drop()
 	}
-	wasm, err := load()
-	if err != nil {
-		return err
+	if v.image != nil {
+		v.image.Close()
 	}
-	if err := check(wasm); err != nil {
-		return err
+	if v.code != nil {
+		v.code.Close(context.Background())
 	}
-	// A client that goes away must not fail the compilation for others who wait for it.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.CompileTime)
-	defer cancel()
-	code, err := s.runtime.CompileModule(ctx, wasm)
-	if err != nil {
-		if ctx.Err() != nil {
-			return abi.Errorf(abi.CodeModuleLimit, "the module takes longer than %v to compile", s.cfg.CompileTime)
-		}
-		return abi.Errorf(abi.CodeModuleMalformed, "the module is not valid: %s", cut(err.Error(), 500))
-	}
-	if v.imports, err = s.imports.resolve(code); err != nil {
-		code.Close(ctx)
-		return err
-	}
-	v.code = code
-	return nil
 }
 
-// Imports returns the functions that the module imports, as "module.name", sorted.
-func (v *Version) Imports() []string { return v.imports }
+// Report is what is known of a version.
+type Report struct {
+	Imports     []string // functions that the module can reach, as module.name, sorted
+	Entries     []string // exported functions of type () -> i32, sorted
+	MemoryBytes uint64   // least linear memory
+	ImageBytes  int64    // of the image's pages that are not zero; 0 without an image
+	StartGas    int64    // gas of the start-up
+	Obstacles   []string // why there is no image
+}
 
-// Entries returns the names of the exported functions of type () -> i32, sorted.
-func (v *Version) Entries() []string {
-	var names []string
-	for name, d := range v.code.ExportedFunctions() {
-		if signature(d) == "()->(i32)" {
-			names = append(names, name)
+// Report returns what is known of v.
+func (v *Version) Report() Report {
+	r := Report{StartGas: v.gas, Obstacles: v.layout.Obstacles, Imports: []string{}, Entries: []string{}}
+	for _, i := range v.facts.Imports {
+		if i.Reached {
+			r.Imports = append(r.Imports, i.Module+"."+i.Name)
 		}
 	}
-	sort.Strings(names)
-	return names
+	slices.Sort(r.Imports)
+	r.Imports = slices.Compact(r.Imports)
+	for _, e := range v.facts.Exports {
+		if e.Kind == wasm.ExternFunc && v.facts.FuncType(e.Index).String() == "()->(i32)" {
+			r.Entries = append(r.Entries, e.Name)
+		}
+	}
+	slices.Sort(r.Entries)
+	if m := v.facts.Memory; m != nil {
+		r.MemoryBytes = uint64(m.Min) << 16
+	}
+	if v.image != nil {
+		r.ImageBytes = v.image.StoredBytes()
+	}
+	return r
 }
 
-// MemoryBytes returns the least linear memory that the module asks for.
-func (v *Version) MemoryBytes() uint64 {
-	for _, m := range v.code.ExportedMemories() {
-		return uint64(m.Min()) << 16
+// Has reports whether the module exports a function of type () -> i32 with this name.
+func (v *Version) Has(entry string) bool {
+	for _, e := range v.facts.Exports {
+		if e.Name == entry && e.Kind == wasm.ExternFunc {
+			return v.facts.FuncType(e.Index).String() == "()->(i32)"
+		}
 	}
-	return 0
-}
-
-// cut returns at most n bytes of s, on one line.
-func cut(s string, n int) string {
-	s = strings.ReplaceAll(s, "\n", " ")
-	if len(s) > n {
-		return fmt.Sprintf("%s… (%d bytes more)", strings.ToValidUTF8(s[:n], ""), len(s)-n)
-	}
-	return s
+	return false
 }

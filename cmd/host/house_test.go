@@ -44,7 +44,6 @@ var alone = map[string]string{
 	"github.com/spf13":                  "cmd/host",
 	"github.com/fsnotify":               "cmd/host",
 	"github.com/extism/go-pdk":          "guest-sdk",
-	"github.com/landlock-lsm":           "sandbox",
 	"github.com/elastic/go-seccomp-bpf": "sandbox",
 	"github.com/klauspost/compress":     "sandbox",
 	"golang.org/x/sys":                  "sandbox",

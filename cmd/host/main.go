@@ -20,6 +20,7 @@ import (
 )
 
 func main() {
+	sandbox.MaybeWorker()
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 

@@ -19,10 +19,12 @@ import (
 	"time"
 
 	"github.com/vivarium-run/vivarium/actors/actorstest"
+	"github.com/vivarium-run/vivarium/sandbox"
 )
 
 // TestMain lets the test binary be the host: a test that needs a process starts this one again.
 func TestMain(m *testing.M) {
+	sandbox.MaybeWorker()
 	if os.Getenv("VIVARIUM_TEST_HOST") != "" {
 		os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 	}

@@ -72,7 +72,7 @@ func startNode(c nodeConfig) (n *node, err error) {
 	if n.registry, err = tenants.OpenRegistry(context.Background(), n.store, filepath.Join(c.data, "modules")); err != nil {
 		return n, err
 	}
-	if n.sandbox, err = sandbox.Open(context.Background(), sandbox.Config{CacheDir: filepath.Join(c.data, "compiled"), Modules: actors.GuestModules(), Logger: c.log}); err != nil {
+	if n.sandbox, err = sandbox.Open(context.Background(), sandbox.Config{Dir: filepath.Join(c.data, "sandbox"), Modules: actors.GuestModules(), Logger: c.log}); err != nil {
 		return n, err
 	}
 	if n.actors, err = actors.Start(actors.Config{Store: n.store, Registry: n.registry, Sandbox: n.sandbox, OnLog: c.onLog, Logger: c.log}); err != nil {

@@ -53,6 +53,8 @@ const (
 	CodeNotSupported      Code = 45 // the operation exists but not in this turn or this host
 	CodeActorConflict     Code = 46 // the store refused the turn: another owner, or the actor went
 	CodeHostBusy          Code = 47 // no place for another live instance
+	CodeModuleUnsupported Code = 48 // needs a WebAssembly feature that this host does not have
+	CodeGasExhausted      Code = 49 // the turn computed more than a turn may
 )
 
 // info is the public face of a code.
@@ -107,6 +109,8 @@ var errorTable = map[Code]info{
 	CodeVarsTooLarge:      {"actor", "vars_too_large", "The Extism vars are too large"},
 	CodeNotSupported:      {"actor", "not_supported", "The operation is not supported here"},
 	CodeActorConflict:     {"actor", "restarting", "The actor was taken over while the request ran"},
+	CodeModuleUnsupported: {"module", "unsupported", "The module needs a WebAssembly feature that this host does not have"},
+	CodeGasExhausted:      {"actor", "gas_exhausted", "The action computed too much"},
 	CodeHostBusy:          {"guard", "service_busy", "The host has no room for another running actor"},
 }
 

@@ -1,0 +1,135 @@
+package sandbox
+
+import (
+	"context"
+	"runtime"
+
+	"github.com/tetratelabs/wazero/api"
+
+	"github.com/vivarium-run/vivarium/sandbox/internal/meter"
+)
+
+// Prices of WASI's functions in gas, as those of package hostfuncs: for the call, and one for each byte
+// that it moves.
+const (
+	priceClock = 200
+	priceWASI  = 1000
+)
+
+// run is one call of a guest: its gas and its slot.
+type run struct {
+	ctx    context.Context
+	budget int64 // gas that was not handed out yet
+	used   int64 // of the call, once it has ended
+	slot   bool  // it holds a run slot
+}
+
+// begin waits for a run slot and hands out the first quantum.
+func (i *Instance) begin(ctx context.Context) error {
+	i.run = run{ctx: ctx, budget: i.v.s.cfg.Gas}
+	if err := i.acquire(); err != nil {
+		return err
+	}
+	i.gas.Set(uint64(i.take()))
+	i.stack.Set(uint64(uint32(i.v.s.cfg.StackBytes)))
+	return nil
+}
+
+// end counts what the call has used and gives its slot back.
+func (i *Instance) end() {
+	i.used = i.v.s.cfg.Gas - i.budget - int64(i.gas.Get())
+	i.release()
+	i.ctx = nil
+}
+
+// take returns the next quantum.
+func (i *Instance) take() int64 {
+	q := min(i.v.s.cfg.Quantum, i.budget)
+	i.budget -= q
+	return q
+}
+
+// Used returns the gas of the last call, or of the start-up if there was none.
+func (i *Instance) Used() int64 { return i.used }
+
+// Charge takes gas for work that a host function is about to do. The error ends the guest: the host
+// function panics with it.
+func (i *Instance) Charge(gas int64) error {
+	left := int64(i.gas.Get()) - gas
+	i.gas.Set(uint64(left))
+	if left >= 0 {
+		return nil
+	}
+	return i.refuel()
+}
+
+// refuel makes the gas at least zero, if the call may go on, and lets others run.
+func (i *Instance) refuel() error {
+	if i.ctx.Err() != nil {
+		return &LimitError{Text: "the turn ran out of time"}
+	}
+	left := int64(i.gas.Get())
+	for left < 0 {
+		if i.budget == 0 {
+			return &LimitError{Gas: true, Text: "the turn ran out of gas"}
+		}
+		left += i.take()
+	}
+	i.gas.Set(uint64(left))
+	if err := i.v.s.slots.Yield(i.ctx, i.v.key.class); err != nil {
+		i.slot = false
+		return &LimitError{Text: "the turn ran out of time"}
+	}
+	runtime.Gosched() // or the garbage collector would wait for the guest
+	return nil
+}
+
+// pay charges a WASI function and ends the guest if it cannot.
+func (i *Instance) pay(price int64, bytes int) {
+	if i.ctx == nil {
+		return // the engine asks on its own account, while it instantiates
+	}
+	if err := i.Charge(price + int64(bytes)); err != nil {
+		panic(err)
+	}
+}
+
+// wait runs f, which blocks, without a run slot.
+func (i *Instance) wait(f func()) {
+	i.release()
+	f()
+	if err := i.acquire(); err != nil {
+		panic(err)
+	}
+}
+
+func (i *Instance) acquire() error {
+	if err := i.v.s.slots.Acquire(i.ctx, i.v.key.class); err != nil {
+		return &LimitError{Text: "the turn ran out of time"}
+	}
+	i.slot = true
+	return nil
+}
+
+func (i *Instance) release() {
+	if i.slot {
+		i.slot = false
+		i.v.s.slots.Release()
+	}
+}
+
+// meterModule is what rewritten modules import besides what their authors wrote.
+func (s *Sandbox) meterModule() HostModule {
+	return HostModule{Name: meter.ImportModule, Funcs: []HostFunc{{
+		Name: meter.OutOfGas,
+		Call: func(_ context.Context, m api.Module, _ []uint64) {
+			i, ok := s.running.Load(m)
+			if !ok {
+				panic("sandbox: gas of an unknown instance")
+			}
+			if err := i.(*Instance).refuel(); err != nil {
+				panic(err)
+			}
+		},
+	}}}
+}

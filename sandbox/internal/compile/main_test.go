@@ -1,0 +1,48 @@
+package compile_test
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/vivarium-run/vivarium/sandbox/internal/compile"
+)
+
+func TestMain(m *testing.M) {
+	compile.SetTestWork(testWork)
+	compile.MaybeWorker()
+	os.Exit(m.Run())
+}
+
+// open starts a Compiler in new directories and closes it when the test ends.
+func open(t testing.TB, cfg compile.Config) *compile.Compiler {
+	t.Helper()
+	if cfg.CacheDir == "" {
+		cfg.CacheDir = filepath.Join(t.TempDir(), "cache")
+	}
+	if cfg.Nice == 0 {
+		cfg.Nice = 1 // or other work on the machine would starve the tests
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	c, err := compile.Open(context.Background(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// eventually waits for something that another process does.
+func eventually(t testing.TB, what string, cond func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !cond(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("never came true: " + what)
+		}
+	}
+}

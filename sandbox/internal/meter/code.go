@@ -1,0 +1,342 @@
+package meter
+
+import (
+	"fmt"
+
+	"github.com/vivarium-run/vivarium/sandbox/internal/validate"
+	"github.com/vivarium-run/vivarium/sandbox/internal/wasm"
+)
+
+// smallLeaf is the most instructions of a function that need not check its gas: a straight line of
+// calls of such functions is as good as a straight line.
+const smallLeaf = 64
+
+// frameBytes is what a frame takes besides its slots: return address, saved registers, arguments.
+const frameBytes = 128
+
+// leafFrame is the largest frame that is not counted, in bytes, of a function that calls nothing. Such
+// a one is the last on the stack, which has room for it.
+const leafFrame = 4096
+
+// counts reports whether a function counts its frame.
+func counts(b *validate.Body) bool {
+	return b.Uses.Has(validate.UsesCall) || frameSize(b) > leafFrame
+}
+
+// checks reports whether a function checks its gas. A small one that has no loop and calls nothing,
+// not even through an instruction that works for long, only charges.
+func checks(b *validate.Body) bool {
+	return b.Instrs > smallLeaf || b.Uses&(validate.UsesCall|validate.UsesLoop|validate.UsesLength) != 0
+}
+
+func frameSize(b *validate.Body) int64 { return frameBytes + 8*int64(b.Slots) }
+
+// code rewrites one function: a walk over its instructions collects edits, which are then applied to
+// the bytes.
+type code struct {
+	*writer
+	body  *validate.Body
+	r     wasm.Reader
+	out   []byte
+	edits []edit
+
+	control []block
+	seg     int    // in edits: the charge for the current straight line
+	dead    bool   // the straight line cannot be reached
+	simple  bool   // nothing but the entry's straight line so far, and no call in it
+	length  uint32 // local that holds an operand, if UsesLength
+	left    uint32 // local that holds the gas, if checks
+}
+
+type block struct {
+	op       wasm.Op
+	targeted bool // some branch leads to its end
+}
+
+// edit replaces the bytes [at, next) of a body.
+type edit struct {
+	at, next uint32
+	kind     editKind
+	n        int64
+}
+
+type editKind byte
+
+const (
+	editCharge editKind = iota // n gas
+	editCheck                  // n gas, and check
+	editFunc                   // a function index becomes n
+	editReturn                 // return becomes a branch to n
+	editDrop                   // nothing is put in place
+	editLength                 // charge for the length operand in units of n
+	editPages                  // charge for the length operand of memory.grow
+	editGrow                   // charge for the length operand of table.grow up to n
+)
+
+func (w *writer) codeSection(r *wasm.Reader, b []byte) []byte {
+	if r.Len() == 0 {
+		return b
+	}
+	n := r.U32()
+	b = make([]byte, 0, r.Len()+r.Len()/4)
+	b = wasm.AppendU32(b, n)
+	c := &w.code
+	c.writer = w
+	for i := range w.f.Bodies {
+		body := &w.f.Bodies[i]
+		src := r.Sub(r.U32())
+		if r.Err() != nil {
+			return b
+		}
+		c.function(uint32(w.f.ImportedFuncs+i), body, src)
+		b = wasm.AppendU32(b, uint32(len(c.out)))
+		b = append(b, c.out...)
+	}
+	return b
+}
+
+// function writes one function to c.out.
+func (c *code) function(fn uint32, body *validate.Body, r wasm.Reader) {
+	c.body, c.r, c.out = body, r, c.out[:0]
+	c.edits, c.control, c.dead = c.edits[:0], append(c.control[:0], block{op: wasm.OpUnreachable}), false
+	t := c.f.FuncType(fn)
+	c.locals(uint32(len(t.Params)) + body.Locals)
+	start := c.r.Pos()
+	if checks(body) {
+		c.segment(editCheck)
+	} else {
+		c.segment(editCharge)
+	}
+	c.charge(Costs.Entry + int64(body.Locals)/Costs.EntryLocals)
+	c.walk()
+	if c.r.Err() != nil {
+		if c.err == nil {
+			c.err = fmt.Errorf("function %d: %w", fn, c.r.Err())
+		}
+		return
+	}
+	frame := frameSize(body)
+	c.layout.MaxFrame = max(c.layout.MaxFrame, frame)
+	if counts(body) {
+		c.enter(frame, t.Results)
+	}
+	c.apply(start)
+	if counts(body) {
+		c.op(wasm.OpEnd)
+		c.get(c.stack)
+		c.i32(frame)
+		c.op(wasm.OpI32Add)
+		c.set(c.stack)
+	}
+	c.op(wasm.OpEnd)
+}
+
+// locals copies the locals, of which there are n with parameters, and adds those that the charges use.
+func (c *code) locals(n uint32) {
+	groups := c.r.U32()
+	at := c.r.Pos()
+	for i := uint32(0); i < groups && c.r.Err() == nil; i++ {
+		c.r.U32()
+		c.r.Byte()
+	}
+	var add []byte
+	if checks(c.body) {
+		c.left = n
+		n++
+		groups++
+		add = append(add, 1, byte(wasm.I64))
+	}
+	if c.body.Uses.Has(validate.UsesLength) {
+		c.length = n
+		groups++
+		add = append(add, 1, byte(wasm.I32))
+	}
+	c.out = wasm.AppendU32(c.out, groups)
+	c.out = append(c.out, c.r.Since(at)...)
+	c.out = append(c.out, add...)
+}
+
+// enter takes the frame from the stack and opens the block that returns become branches out of.
+func (c *code) enter(frame int64, results []wasm.ValType) {
+	c.get(c.stack)
+	c.i32(frame)
+	c.op(wasm.OpI32Sub)
+	c.set(c.stack)
+	c.get(c.stack)
+	c.i32(0)
+	c.op(wasm.OpI32LtS)
+	c.out = append(c.out, byte(wasm.OpIf), wasm.BlockEmpty, byte(wasm.OpUnreachable), byte(wasm.OpEnd))
+	c.op(wasm.OpBlock)
+	switch len(results) {
+	case 0:
+		c.out = append(c.out, wasm.BlockEmpty)
+	case 1:
+		c.out = append(c.out, byte(results[0]))
+	default:
+		c.out = wasm.AppendS64(c.out, int64(c.blockType(results)))
+	}
+}
+
+// walk collects the edits.
+func (c *code) walk() {
+	var in wasm.Instr
+	for len(c.control) > 0 && c.r.Err() == nil {
+		c.r.Next(&in)
+		c.instr(&in)
+	}
+}
+
+func (c *code) instr(in *wasm.Instr) {
+	c.charge(cost(in.Op))
+	switch in.Op {
+	case wasm.OpBlock, wasm.OpLoop, wasm.OpIf:
+		c.control = append(c.control, block{op: in.Op})
+		switch {
+		case in.Op == wasm.OpLoop:
+			if c.simple { // the entry leads straight to this check
+				c.edits[0].kind = editCharge
+			}
+			c.segment(editCheck)
+		case in.Op == wasm.OpIf:
+			c.segment(editCharge)
+		}
+	case wasm.OpElse:
+		c.dead = false
+		c.segment(editCharge)
+	case wasm.OpEnd:
+		c.end()
+	case wasm.OpBr, wasm.OpBrIf:
+		c.target(in.X)
+		if in.Op == wasm.OpBr {
+			c.dead = true
+		} else {
+			c.segment(editCharge)
+		}
+	case wasm.OpBrTable:
+		for in.Labels.Len() > 0 {
+			c.target(in.Labels.U32())
+		}
+		c.dead = true
+	case wasm.OpUnreachable:
+		c.dead = true
+	case wasm.OpReturn:
+		if counts(c.body) {
+			c.edit(in, editReturn, int64(len(c.control)-1))
+		}
+		c.dead = true
+	case wasm.OpCall, wasm.OpRefFunc:
+		c.simple = false
+		if fn := c.fn(in.X); fn != in.X {
+			c.edits = append(c.edits, edit{uint32(in.Start) + 1, uint32(c.r.Pos()), editFunc, int64(fn)})
+		}
+	case wasm.OpCallIndirect:
+		c.simple = false
+	default:
+		if in.Op.Exits() || in.Op == wasm.OpDataDrop {
+			c.bulk(in)
+		}
+	}
+}
+
+// end closes a block. Code after it is a straight line of its own if it can be reached in another way
+// than from the end of the block's own.
+func (c *code) end() {
+	top := c.control[len(c.control)-1]
+	c.control = c.control[:len(c.control)-1]
+	switch {
+	case len(c.control) == 0:
+	case top.op == wasm.OpIf || top.targeted && top.op != wasm.OpLoop:
+		c.dead = false
+		c.segment(editCharge)
+	case top.op == wasm.OpLoop: // what follows is not repeated
+		c.segment(editCharge)
+	}
+}
+
+func (c *code) target(label uint32) {
+	if int(label) < len(c.control) {
+		c.control[len(c.control)-1-int(label)].targeted = true
+	}
+}
+
+// segment begins a straight line at the reader's position.
+func (c *code) segment(kind editKind) {
+	at := uint32(c.r.Pos())
+	c.seg = len(c.edits)
+	c.simple = c.seg == 0
+	c.edits = append(c.edits, edit{at: at, next: at, kind: kind})
+}
+
+func (c *code) charge(n int64) {
+	if !c.dead {
+		c.edits[c.seg].n += n
+	}
+}
+
+func (c *code) edit(in *wasm.Instr, kind editKind, n int64) {
+	c.edits = append(c.edits, edit{uint32(in.Start), uint32(c.r.Pos()), kind, n})
+}
+
+// bulk handles the instructions whose work grows with the operand on top of the stack.
+func (c *code) bulk(in *wasm.Instr) {
+	at := uint32(in.Start)
+	before := edit{at: at, next: at}
+	switch in.Op {
+	case wasm.OpMemoryFill, wasm.OpMemoryCopy, wasm.OpMemoryInit:
+		before.kind, before.n = editLength, Costs.BulkBytes
+	case wasm.OpTableFill, wasm.OpTableCopy, wasm.OpTableInit:
+		before.kind, before.n = editLength, Costs.BulkEntries
+	case wasm.OpMemoryGrow:
+		before.kind = editPages
+	case wasm.OpTableGrow:
+		before.kind, before.n = editGrow, int64(c.maxEntries(&c.f.Tables[in.X]))
+	case wasm.OpDataDrop:
+		if c.o.Image != nil {
+			c.edit(in, editDrop, 0)
+		}
+		return
+	default:
+		return
+	}
+	c.simple = false
+	c.edits = append(c.edits, before)
+}
+
+// growLimit is the most pages that memory.grow can add.
+func (c *code) growLimit() int64 {
+	if c.f.Memory.Imported {
+		return wasm.MaxPages
+	}
+	return int64(c.maxPages())
+}
+
+// apply writes the body from start on, without its last end, with the edits made.
+func (c *code) apply(start int) {
+	src := c.b[c.body.Offset:][:c.body.Size]
+	at := uint32(start)
+	for i := range c.edits {
+		e := &c.edits[i]
+		c.out = append(c.out, src[at:e.at]...)
+		at = e.next
+		c.replace(e)
+	}
+	c.out = append(c.out, src[at:len(src)-1]...)
+}
+
+func (c *code) replace(e *edit) {
+	switch e.kind {
+	case editCharge, editCheck:
+		c.subtract(e.n, e.kind == editCheck)
+	case editFunc:
+		c.out = wasm.AppendU32(c.out, uint32(e.n))
+	case editReturn:
+		c.op(wasm.OpBr)
+		c.out = wasm.AppendU32(c.out, uint32(e.n))
+	case editLength:
+		c.chargeLength(e.n)
+	case editPages:
+		c.chargeGrow(Costs.GrowPage, c.growLimit())
+	case editGrow:
+		c.chargeGrow(1, e.n)
+	}
+}

@@ -1,0 +1,396 @@
+package meter
+
+import (
+	"fmt"
+
+	"github.com/vivarium-run/vivarium/sandbox/internal/validate"
+	"github.com/vivarium-run/vivarium/sandbox/internal/wasm"
+)
+
+// Rewrite returns the metered form of b. f are the facts that [validate.Module] found in b. The
+// result depends on nothing but the arguments.
+func Rewrite(b []byte, f *validate.Facts, o Options) ([]byte, *Layout, error) {
+	o.setDefaults()
+	if len(b) != f.Size {
+		return nil, nil, fmt.Errorf("meter: the facts are of another module: %d bytes instead of %d", f.Size, len(b))
+	}
+	w := &writer{b: b, f: f, o: o, layout: &Layout{Obstacles: obstacles(f)}}
+	if err := w.plan(); err != nil {
+		return nil, nil, err
+	}
+	w.module()
+	if w.err != nil {
+		return nil, nil, fmt.Errorf("meter: %w", w.err)
+	}
+	return w.out, w.layout, nil
+}
+
+// writer is one run of Rewrite. Imports come first in an index space, so the imported function that
+// it adds moves all functions of the module up by one. Types and globals are added at the end.
+type writer struct {
+	b      []byte
+	f      *validate.Facts
+	o      Options
+	layout *Layout
+	out    []byte
+	err    error
+
+	shift    uint32              // added to the index of a function that is not imported
+	outOfGas uint32              // function, unless Options.TrapOnly
+	gas      uint32              // global
+	stack    uint32              // global
+	types    []validate.FuncType // added
+	results  map[string]uint32   // types of blocks without parameters, by their results
+
+	dropData bool // the image has no data segments at all
+	code     code // reused by functions
+}
+
+// plan assigns indexes.
+func (w *writer) plan() error {
+	f, l := w.f, w.layout
+	for i, g := range f.Globals {
+		if g.Mutable && g.Type.Numeric() {
+			l.Globals = append(l.Globals, Global{Export: globalExport(uint32(i)), Index: uint32(i), Type: g.Type})
+		}
+	}
+	w.gas = uint32(len(f.Globals))
+	w.stack = w.gas + 1
+	if !w.o.TrapOnly {
+		w.shift, w.outOfGas, l.OutOfGas = 1, uint32(f.ImportedFuncs), true
+	}
+	l.Start = f.Start >= 0 && w.o.Image == nil
+	w.planTypes()
+	if im := w.o.Image; im != nil {
+		if len(l.Obstacles) > 0 {
+			return fmt.Errorf("meter: the module cannot have an image: %s", l.Obstacles[0])
+		}
+		if len(im.Globals) != len(l.Globals) {
+			return fmt.Errorf("meter: the image has %d globals instead of %d", len(im.Globals), len(l.Globals))
+		}
+		if f.Memory == nil && im.Pages > 0 || f.Memory != nil && im.Pages < f.Memory.Min {
+			return fmt.Errorf("meter: the image has %d pages of memory, which the module cannot have", im.Pages)
+		}
+		w.dropData = !f.Uses.Has(validate.UsesData)
+	}
+	if m := f.Memory; m != nil && !m.Imported {
+		l.MemoryPages = w.maxPages()
+		if low := w.minPages(); low > l.MemoryPages {
+			return fmt.Errorf("meter: the memory begins with %d pages, the cap is %d", low, l.MemoryPages)
+		}
+	}
+	for i, t := range f.Tables {
+		if !t.Imported && t.Min > w.o.TableEntries {
+			return fmt.Errorf("meter: table %d begins with %d entries, the cap is %d", i, t.Min, w.o.TableEntries)
+		}
+	}
+	return nil
+}
+
+// planTypes finds or adds the type of OutOfGas and those of the blocks that functions are put in.
+func (w *writer) planTypes() {
+	w.results = map[string]uint32{}
+	for i, t := range w.f.Types {
+		if len(t.Params) > 0 {
+			continue
+		}
+		if _, ok := w.results[string(typeKey(t.Results))]; !ok {
+			w.results[string(typeKey(t.Results))] = uint32(i)
+		}
+	}
+	if !w.o.TrapOnly {
+		w.blockType(nil)
+	}
+	for i := range w.f.Bodies {
+		if t := w.f.FuncType(uint32(w.f.ImportedFuncs + i)); len(t.Results) > 1 && counts(&w.f.Bodies[i]) {
+			w.blockType(t.Results)
+		}
+	}
+}
+
+// blockType returns the type of a function without parameters.
+func (w *writer) blockType(results []wasm.ValType) uint32 {
+	key := string(typeKey(results))
+	i, ok := w.results[key]
+	if !ok {
+		i = uint32(len(w.f.Types) + len(w.types))
+		w.results[key] = i
+		w.types = append(w.types, validate.FuncType{Results: results})
+	}
+	return i
+}
+
+func typeKey(ts []wasm.ValType) []byte {
+	b := make([]byte, len(ts))
+	for i, t := range ts {
+		b[i] = byte(t)
+	}
+	return b
+}
+
+// fn returns the new index of a function.
+func (w *writer) fn(i uint32) uint32 {
+	if i >= uint32(w.f.ImportedFuncs) {
+		return i + w.shift
+	}
+	return i
+}
+
+func (w *writer) minPages() uint32 {
+	if w.o.Image != nil {
+		return w.o.Image.Pages
+	}
+	return w.f.Memory.Min
+}
+
+func (w *writer) maxPages() uint32 {
+	if m := w.f.Memory; m.HasMax {
+		return min(m.Max, w.o.MemoryPages)
+	}
+	return w.o.MemoryPages
+}
+
+// module writes the sections in order, those that the module has and those that something is added
+// to. The name section comes last.
+func (w *writer) module() {
+	w.out = make([]byte, 0, len(w.b)+len(w.b)/4+256)
+	w.out = append(w.out, wasm.Header...)
+	var at [wasm.SectionTag + 1]wasm.Reader
+	for _, s := range w.f.Sections {
+		if s.ID != wasm.SectionCustom {
+			at[s.ID] = wasm.NewReader(w.b[s.Offset:s.Offset+int64(s.Size)], s.Offset)
+		}
+	}
+	for _, s := range []struct {
+		id    wasm.SectionID
+		write func(*wasm.Reader, []byte) []byte
+	}{
+		{wasm.SectionType, w.typeSection},
+		{wasm.SectionImport, w.importSection},
+		{wasm.SectionFunction, w.copySection},
+		{wasm.SectionTable, w.tableSection},
+		{wasm.SectionMemory, w.memorySection},
+		{wasm.SectionGlobal, w.globalSection},
+		{wasm.SectionExport, w.exportSection},
+		{wasm.SectionElement, w.elemSection},
+		{wasm.SectionDataCount, w.dataCountSection},
+		{wasm.SectionCode, w.codeSection},
+		{wasm.SectionData, w.dataSection},
+	} {
+		r := &at[s.id]
+		body := s.write(r, nil)
+		if r.Err() != nil && w.err == nil {
+			w.err = fmt.Errorf("%v section: %w", s.id, r.Err())
+		}
+		if len(body) > 0 {
+			w.out = wasm.AppendSection(w.out, s.id, body)
+		}
+	}
+	w.nameSection()
+}
+
+// copySection copies a section, which may be absent.
+func (w *writer) copySection(r *wasm.Reader, b []byte) []byte {
+	return append(b, r.Bytes(uint32(r.Len()))...)
+}
+
+// extend copies a vector with n elements more, which the caller appends. It writes nothing if the
+// section is absent and nothing is added.
+func (w *writer) extend(r *wasm.Reader, b []byte, n int) []byte {
+	var old uint32
+	if r.Len() > 0 {
+		old = r.U32()
+	} else if n == 0 {
+		return b
+	}
+	b = wasm.AppendU32(b, old+uint32(n))
+	return w.copySection(r, b)
+}
+
+func (w *writer) typeSection(r *wasm.Reader, b []byte) []byte {
+	b = w.extend(r, b, len(w.types))
+	for _, t := range w.types {
+		b = append(b, wasm.FuncTypeForm, 0)
+		b = wasm.AppendName(b, typeKey(t.Results))
+	}
+	return b
+}
+
+func (w *writer) importSection(r *wasm.Reader, b []byte) []byte {
+	if w.o.TrapOnly {
+		return w.copySection(r, b)
+	}
+	b = w.extend(r, b, 1)
+	b = wasm.AppendName(b, ImportModule)
+	b = wasm.AppendName(b, OutOfGas)
+	b = append(b, byte(wasm.ExternFunc))
+	return wasm.AppendU32(b, w.blockType(nil))
+}
+
+func (w *writer) tableSection(r *wasm.Reader, b []byte) []byte {
+	own := w.f.Tables[w.f.ImportedTables:]
+	if len(own) == 0 {
+		return b
+	}
+	b = wasm.AppendU32(b, uint32(len(own)))
+	for _, t := range own {
+		b = append(b, byte(t.Type), wasm.LimitsMinMax)
+		b = wasm.AppendU32(b, t.Min)
+		b = wasm.AppendU32(b, w.maxEntries(&t))
+	}
+	return b
+}
+
+func (w *writer) maxEntries(t *validate.Table) uint32 {
+	if t.HasMax {
+		return min(t.Max, w.o.TableEntries)
+	}
+	return w.o.TableEntries
+}
+
+func (w *writer) memorySection(r *wasm.Reader, b []byte) []byte {
+	if w.f.Memory == nil || w.f.Memory.Imported {
+		return b
+	}
+	b = append(b, 1, wasm.LimitsMinMax)
+	b = wasm.AppendU32(b, w.minPages())
+	return wasm.AppendU32(b, w.maxPages())
+}
+
+func (w *writer) globalSection(r *wasm.Reader, b []byte) []byte {
+	own := w.f.Globals[w.f.ImportedGlobals:]
+	if len(own) > 0 {
+		r.U32()
+	}
+	b = wasm.AppendU32(b, uint32(len(own)+2))
+	next := 0 // in Layout.Globals; an image has no mutable imported ones
+	for _, g := range own {
+		b = append(b, r.Byte(), r.Byte())
+		if w.o.Image != nil && g.Mutable {
+			w.constExpr(r, nil)
+			b = wasm.AppendConst(b, g.Type, w.o.Image.Globals[next])
+			next++
+			continue
+		}
+		b = w.constExpr(r, b)
+	}
+	// An instance can do nothing before the host has set these.
+	b = wasm.AppendConst(append(b, byte(wasm.I64), wasm.GlobalMutable), wasm.I64, 0)
+	return wasm.AppendConst(append(b, byte(wasm.I32), wasm.GlobalMutable), wasm.I32, 0)
+}
+
+// constExpr copies a constant expression.
+func (w *writer) constExpr(r *wasm.Reader, b []byte) []byte {
+	var in wasm.Instr
+	for r.Err() == nil {
+		at := r.Pos()
+		r.Next(&in)
+		switch in.Op {
+		case wasm.OpRefFunc:
+			b = append(b, byte(wasm.OpRefFunc))
+			b = wasm.AppendU32(b, w.fn(in.X))
+		case wasm.OpEnd:
+			return append(b, byte(wasm.OpEnd))
+		default:
+			b = append(b, r.Since(at)...)
+		}
+	}
+	return b
+}
+
+func (w *writer) exportSection(_ *wasm.Reader, b []byte) []byte {
+	n := len(w.f.Exports) + len(w.layout.Globals) + 2
+	if w.layout.Start {
+		n++
+	}
+	b = wasm.AppendU32(b, uint32(n))
+	add := func(name string, kind wasm.ExternKind, index uint32) {
+		b = wasm.AppendName(b, name)
+		b = wasm.AppendU32(append(b, byte(kind)), index)
+	}
+	for _, e := range w.f.Exports {
+		if e.Kind == wasm.ExternFunc {
+			e.Index = w.fn(e.Index)
+		}
+		add(e.Name, e.Kind, e.Index)
+	}
+	for _, g := range w.layout.Globals {
+		add(g.Export, wasm.ExternGlobal, g.Index)
+	}
+	add(GasExport, wasm.ExternGlobal, w.gas)
+	add(StackExport, wasm.ExternGlobal, w.stack)
+	if w.layout.Start {
+		add(StartExport, wasm.ExternFunc, w.fn(uint32(w.f.Start)))
+	}
+	return b
+}
+
+func (w *writer) elemSection(r *wasm.Reader, b []byte) []byte {
+	if r.Len() == 0 {
+		return b
+	}
+	b = make([]byte, 0, r.Len()+r.Len()/4)
+	n := r.U32()
+	b = wasm.AppendU32(b, n)
+	for ; n > 0 && r.Err() == nil; n-- {
+		b = w.elem(r, b)
+	}
+	return b
+}
+
+func (w *writer) elem(r *wasm.Reader, b []byte) []byte {
+	flags := r.U32()
+	b = wasm.AppendU32(b, flags)
+	if flags&wasm.ElemPassive == 0 {
+		if flags&wasm.ElemIndex != 0 {
+			b = wasm.AppendU32(b, r.U32())
+		}
+		b = w.constExpr(r, b)
+	}
+	if flags&(wasm.ElemPassive|wasm.ElemIndex) != 0 {
+		b = append(b, r.Byte())
+	}
+	n := r.U32()
+	b = wasm.AppendU32(b, n)
+	for ; n > 0 && r.Err() == nil; n-- {
+		if flags&wasm.ElemExprs != 0 {
+			b = w.constExpr(r, b)
+		} else {
+			b = wasm.AppendU32(b, w.fn(r.U32()))
+		}
+	}
+	return b
+}
+
+func (w *writer) dataCountSection(r *wasm.Reader, b []byte) []byte {
+	if w.dropData {
+		return nil
+	}
+	return w.copySection(r, b)
+}
+
+func (w *writer) dataSection(r *wasm.Reader, b []byte) []byte {
+	if w.o.Image == nil {
+		return w.copySection(r, b)
+	}
+	if w.dropData || r.Len() == 0 {
+		return nil
+	}
+	n := r.U32()
+	b = wasm.AppendU32(b, n)
+	for ; n > 0 && r.Err() == nil; n-- {
+		flags := r.U32()
+		if flags == wasm.DataActiveMem {
+			r.U32()
+		}
+		b = append(b, wasm.DataPassive)
+		if flags == wasm.DataPassive {
+			b = wasm.AppendName(b, r.Bytes(r.U32()))
+			continue
+		}
+		w.constExpr(r, nil)
+		r.Bytes(r.U32())
+		b = append(b, 0) // an active segment is empty once it has been copied
+	}
+	return b
+}

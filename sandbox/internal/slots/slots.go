@@ -1,0 +1,151 @@
+// Package slots shares the processors among guests.
+//
+// It owns who may run guest code right now: a fixed number of slots, handed out round robin by
+// class (a namespace), so that a class with a thousand busy actors gets no more than its share
+// while another waits. It knows nothing of guests and of time.
+//
+// Its one invariant: no more than the given number of slots are held, and a free slot never
+// coexists with a waiter.
+package slots
+
+import (
+	"context"
+	"sync"
+)
+
+// Slots hands out slots. Safe for concurrent use.
+type Slots struct {
+	weight func(class string) int
+
+	mu      sync.Mutex // guards the fields below
+	free    int
+	classes map[string]*class
+	ring    []*class // those with waiters, the one whose turn it is first
+}
+
+// class is one class that has waiters.
+type class struct {
+	name    string
+	credit  int // grants left before the next class has its turn
+	waiters []*waiter
+}
+
+type waiter struct {
+	granted chan struct{} // closed with the slot handed over
+	gone    bool          // guarded by Slots.mu; its context ended first
+}
+
+// New returns n slots, at least one. weight says how many turns of a round a class gets, at least
+// one; nil means one for every class.
+func New(n int, weight func(class string) int) *Slots {
+	if weight == nil {
+		weight = func(string) int { return 1 }
+	}
+	return &Slots{weight: weight, free: max(n, 1), classes: map[string]*class{}}
+}
+
+// Acquire takes a slot, waiting for the class's turn until ctx ends.
+func (s *Slots) Acquire(ctx context.Context, name string) error {
+	s.mu.Lock()
+	if s.free > 0 {
+		s.free--
+		s.mu.Unlock()
+		return nil
+	}
+	w := s.waitLocked(name)
+	s.mu.Unlock()
+	return s.await(ctx, w)
+}
+
+// Release gives a slot back, to the next waiter if there is one.
+func (s *Slots) Release() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.passLocked()
+}
+
+// Yield lets a waiter run in the caller's place and returns when the caller has a slot again. It
+// returns at once if nobody waits. After an error the caller has no slot.
+func (s *Slots) Yield(ctx context.Context, name string) error {
+	s.mu.Lock()
+	if len(s.ring) == 0 {
+		s.mu.Unlock()
+		return nil
+	}
+	w := s.waitLocked(name) // behind those of its class, and its class behind the others
+	s.passLocked()
+	s.mu.Unlock()
+	return s.await(ctx, w)
+}
+
+// waitLocked queues a waiter.
+func (s *Slots) waitLocked(name string) *waiter {
+	c := s.classes[name]
+	if c == nil {
+		c = &class{name: name, credit: max(s.weight(name), 1)}
+		s.classes[name] = c
+		s.ring = append(s.ring, c)
+	}
+	w := &waiter{granted: make(chan struct{})}
+	c.waiters = append(c.waiters, w)
+	return w
+}
+
+// passLocked hands the caller's slot to the next waiter in turn, or frees it.
+func (s *Slots) passLocked() {
+	for len(s.ring) > 0 {
+		c := s.ring[0]
+		w := c.waiters[0]
+		c.waiters[0] = nil
+		c.waiters = c.waiters[1:]
+		if !w.gone {
+			c.credit--
+		}
+		switch {
+		case len(c.waiters) == 0:
+			s.ring = s.ring[1:]
+			delete(s.classes, c.name)
+		case c.credit <= 0:
+			c.credit = max(s.weight(c.name), 1)
+			s.ring = append(s.ring[1:], c)
+		}
+		if !w.gone {
+			close(w.granted)
+			return
+		}
+	}
+	s.free++
+}
+
+// await returns when w has its slot. If ctx ends first the caller has none.
+func (s *Slots) await(ctx context.Context, w *waiter) error {
+	select {
+	case <-w.granted:
+		return nil
+	case <-ctx.Done():
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	select {
+	case <-w.granted: // at the last moment
+		s.passLocked()
+	default:
+		w.gone = true
+	}
+	return context.Cause(ctx)
+}
+
+// Waiting returns how many wait for a slot.
+func (s *Slots) Waiting() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	for _, c := range s.ring {
+		for _, w := range c.waiters {
+			if !w.gone {
+				n++
+			}
+		}
+	}
+	return n
+}
