@@ -235,7 +235,7 @@ func (a *actor) dropInstance() {
 	a.unpark()
 	a.instance.Close()
 	a.instance = nil
-	a.h.instances.release()
+	a.h.instances.release(a.id.Namespace)
 }
 
 // putToSleep frees the instance and lets the sandbox keep its memory, if that is exactly what the store
@@ -248,7 +248,7 @@ func (a *actor) putToSleep() {
 	a.unpark()
 	a.instance.Sleep(a.id, a.number)
 	a.instance = nil
-	a.h.instances.release()
+	a.h.instances.release(a.id.Namespace)
 }
 
 // destroy ends the actor for good. It reports false if it did.

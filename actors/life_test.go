@@ -379,3 +379,40 @@ func TestDrainStopsEndlessGuests(t *testing.T) {
 		t.Errorf("the call was answered %v", err)
 	}
 }
+
+// A namespace whose actors take all the places they can get leaves some for others.
+func TestNamespaceShareOfInstances(t *testing.T) {
+	s := actorstest.Open(t, actorstest.Options{Config: func(c *actors.Config) { c.MaxInstances = 4 }})
+	s.Upload("greedy", "hostile", hostile)
+	s.Upload("modest", "counter", counter)
+	modest := s.Actor("modest", "counter", "x")
+	var ids []tenants.ActorID
+	for i := range 5 {
+		ids = append(ids, s.Actor("greedy", "hostile", fmt.Sprint(i)))
+	}
+	slow := make(chan error, len(ids))
+	for _, id := range ids {
+		go func() { _, err := s.Call(id, "sleep", 1500); slow <- err }()
+	}
+	kvtest.Eventually(t, "three sleepers", func() bool {
+		n := 0
+		for _, id := range ids {
+			if strings.Contains(s.Log(id), "sleeping") {
+				n++
+			}
+		}
+		return n >= 3
+	})
+	if len(slow) > 0 {
+		t.Fatal("the sleepers ended before the test began")
+	}
+	s.MustCall(modest, nil, "increment", 1)
+	if len(slow) > 0 {
+		t.Error("the other namespace had to wait for the sleepers")
+	}
+	for range ids {
+		if err := <-slow; err != nil {
+			t.Error(err)
+		}
+	}
+}

@@ -78,39 +78,39 @@ func (h *Host) acquire(ctx context.Context, ns tenants.ID, d tenants.Digest, loa
 }
 
 // start makes an instance of an uploaded module.
-func (h *Host) start(ctx context.Context, code *sandbox.Version, k *hostfuncs.Kernel) (*sandbox.Instance, *probe, error) {
-	if err := h.instances.acquire(ctx); err != nil {
+func (h *Host) start(ctx context.Context, ns tenants.ID, code *sandbox.Version, k *hostfuncs.Kernel) (*sandbox.Instance, *probe, error) {
+	if err := h.instances.acquire(ctx, ns); err != nil {
 		return nil, nil, err
 	}
 	p := &probe{ctx: ctx, now: h.now()}
 	instance, err := code.NewInstance(hostfuncs.NewStartup(ctx, p, k), p)
 	if err != nil {
-		h.instances.release()
+		h.instances.release(ns)
 		return nil, nil, p.refusal("start-up", err)
 	}
 	return instance, p, nil
 }
 
 // probeStart makes an instance and drops it.
-func (h *Host) probeStart(ctx context.Context, code *sandbox.Version) error {
+func (h *Host) probeStart(ctx context.Context, ns tenants.ID, code *sandbox.Version) error {
 	var k hostfuncs.Kernel
-	instance, _, err := h.start(ctx, code, &k)
+	instance, _, err := h.start(ctx, ns, code, &k)
 	if err != nil {
 		return err
 	}
 	instance.Close()
-	h.instances.release()
+	h.instances.release(ns)
 	return nil
 }
 
 // probeManifest asks a module what it is.
-func (h *Host) probeManifest(ctx context.Context, code *sandbox.Version) (abi.Manifest, error) {
+func (h *Host) probeManifest(ctx context.Context, ns tenants.ID, code *sandbox.Version) (abi.Manifest, error) {
 	var k hostfuncs.Kernel
-	instance, p, err := h.start(ctx, code, &k)
+	instance, p, err := h.start(ctx, ns, code, &k)
 	if err != nil {
 		return abi.Manifest{}, err
 	}
-	defer h.instances.release()
+	defer h.instances.release(ns)
 	defer instance.Close()
 	c := hostfuncs.NewCall(ctx, p, &k, instance, nil)
 	n, err := instance.Call(c, abi.ExportManifest)

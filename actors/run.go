@@ -109,14 +109,14 @@ func (a *actor) ensureInstance(t *turn) error {
 	if a.instance != nil {
 		return nil
 	}
-	if err := a.h.instances.acquire(t.ctx); err != nil {
+	if err := a.h.instances.acquire(t.ctx, a.id.Namespace); err != nil {
 		return err
 	}
 	t.startup = true
 	defer func() { t.startup = false }()
 	instance, kept, err := a.code.Wake(hostfuncs.NewStartup(t.ctx, t, &a.kernel), env{a}, a.id, a.number)
 	if err != nil {
-		a.h.instances.release()
+		a.h.instances.release(a.id.Namespace)
 		return a.failure(err)
 	}
 	// A kept memory is that of the actor's last committed turn. It is used only right after the

@@ -92,7 +92,7 @@ func (h *Host) inspect(ctx context.Context, code *sandbox.Version, v *tenants.Ve
 	ctx, cancel := context.WithTimeout(ctx, probeTime)
 	defer cancel()
 	if manifest {
-		m, err := h.probeManifest(ctx, code)
+		m, err := h.probeManifest(ctx, v.Namespace, code)
 		if err != nil {
 			return r, err
 		}
@@ -102,7 +102,7 @@ func (h *Host) inspect(ctx context.Context, code *sandbox.Version, v *tenants.Ve
 		v.Codec, v.Actors = m.Codec, m.Actors
 		r.Kind, r.SDK, r.Codec = "sdk", m.SDK, m.Codec
 	} else {
-		if err := h.probeStart(ctx, code); err != nil {
+		if err := h.probeStart(ctx, v.Namespace, code); err != nil {
 			return r, err
 		}
 		actions := plainActions(entries)

@@ -3,9 +3,11 @@ package sandbox
 import (
 	"context"
 	"runtime"
+	"time"
 
 	"github.com/tetratelabs/wazero/api"
 
+	"github.com/vivarium-run/vivarium/hostfuncs/abi"
 	"github.com/vivarium-run/vivarium/sandbox/internal/meter"
 )
 
@@ -94,12 +96,37 @@ func (i *Instance) pay(price int64, bytes int) {
 	}
 }
 
-// wait runs f, which blocks, without a run slot.
+// wait runs f, which blocks, without a run slot. A namespace may have only so many guests that block,
+// because each keeps its instance meanwhile.
 func (i *Instance) wait(f func()) {
+	s := i.v.s
+	if !s.block(i.v.key.class) {
+		panic(&abi.Error{Code: abi.CodeActorOverloaded, Message: "Too many actions of the namespace wait for something", Retry: time.Second})
+	}
 	i.release()
 	f()
+	s.unblock(i.v.key.class)
 	if err := i.acquire(); err != nil {
 		panic(err)
+	}
+}
+
+// block counts one more blocked guest of a class, if it may have one.
+func (s *Sandbox) block(class string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.blocked[class] >= s.cfg.Blocked {
+		return false
+	}
+	s.blocked[class]++
+	return true
+}
+
+func (s *Sandbox) unblock(class string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.blocked[class]--; s.blocked[class] == 0 {
+		delete(s.blocked, class)
 	}
 }
 

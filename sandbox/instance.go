@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -75,10 +77,9 @@ func (v *Version) NewInstance(ctx context.Context, env Env) (*Instance, error) {
 // instantiate makes the module instance on a memory of ours.
 func (i *Instance) instantiate(ctx context.Context) (err error) {
 	v := i.v
-	if v.image != nil {
-		i.mem, err = v.image.NewMemory()
-	} else {
-		i.mem, err = v.s.arena.Bare(v.layout.MemoryPages)
+	if i.mem, err = v.newMemory(); errors.Is(err, image.ErrExhausted) {
+		v.s.dropShells() // they wait for nobody in particular
+		i.mem, err = v.newMemory()
 	}
 	if errors.Is(err, image.ErrExhausted) {
 		return &abi.Error{Code: abi.CodeHostBusy, Retry: time.Second, Cause: err}
@@ -105,6 +106,13 @@ func (i *Instance) instantiate(ctx context.Context) (err error) {
 	}
 	v.s.running.Store(i.mod, i)
 	return nil
+}
+
+func (v *Version) newMemory() (*image.Memory, error) {
+	if v.image != nil {
+		return v.image.NewMemory()
+	}
+	return v.s.arena.Bare(v.layout.MemoryPages)
 }
 
 // moduleConfig replaces every default of wazero that is a fake (clock, randomness, sleep), and lets the
@@ -227,6 +235,18 @@ func (v *Version) keepShell(i *Instance) bool {
 	defer v.mu.Unlock()
 	v.shells = append(v.shells, i)
 	return true
+}
+
+// dropShells frees the instances that wait for an actor, of all versions.
+func (s *Sandbox) dropShells() {
+	s.mu.Lock()
+	versions := slices.Collect(maps.Values(s.versions))
+	s.mu.Unlock()
+	for _, v := range versions {
+		for i := v.takeShell(); i != nil; i = v.takeShell() {
+			i.drop()
+		}
+	}
 }
 
 // TrapError reports that the guest failed in a way that ends its instance.

@@ -57,6 +57,9 @@ type Config struct {
 	StackBytes int64
 	// Slots is how many guests run at one time. Zero means one for each processor.
 	Slots int
+	// Blocked is how many guests of one class may wait at one time, in sleep for instance. Zero means
+	// 64.
+	Blocked int
 	// IdleVersions is how many versions without instances are kept in memory. Zero means 32.
 	IdleVersions int
 	// IdleShells is how many instances without an actor a version keeps for the next. Zero means 16.
@@ -70,6 +73,7 @@ func (c *Config) setDefaults() {
 	orElse(&c.Quantum, 1_000_000)
 	orElse(&c.StackBytes, abi.MaxStack)
 	orElse(&c.Slots, runtime.GOMAXPROCS(0))
+	orElse(&c.Blocked, 64)
 	orElse(&c.IdleVersions, 32)
 	orElse(&c.IdleShells, 16)
 	if c.CompiledDir == "" {
@@ -113,9 +117,10 @@ type Sandbox struct {
 	imports  importTable
 	running  sync.Map // api.Module to *Instance, for the host functions of the meter
 
-	mu       sync.Mutex // guards versions, idle and closed
+	mu       sync.Mutex // guards the fields below
 	versions map[versionKey]*Version
-	idle     []*Version // without users, least recently used first
+	blocked  map[string]int // guests of each class that wait for something
+	idle     []*Version     // without users, least recently used first
 	closed   bool
 }
 
@@ -133,7 +138,7 @@ func Open(ctx context.Context, cfg Config) (*Sandbox, error) {
 	}
 	cfg.setDefaults()
 	s := &Sandbox{
-		cfg: cfg, versions: map[versionKey]*Version{},
+		cfg: cfg, versions: map[versionKey]*Version{}, blocked: map[string]int{},
 		arena: image.NewArena(image.Config{MaxWasmPages: cfg.MemoryPages}),
 		slots: slots.New(cfg.Slots, nil),
 	}
