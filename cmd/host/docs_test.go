@@ -20,6 +20,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/vivarium-run/vivarium/actors/actorstest"
+	"github.com/vivarium-run/vivarium/hostfuncs"
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
 )
 
@@ -500,6 +501,20 @@ func TestDocsLimits(t *testing.T) {
 	} {
 		if listed[what] != limit {
 			t.Errorf("README.md says of the limit %q: %q, it is %q", what, listed[what], limit)
+		}
+	}
+}
+
+func TestDocsPrices(t *testing.T) {
+	listed := map[string]string{}
+	for _, r := range rows(page(t, "docs/sandbox.md")) {
+		if len(r) == 3 {
+			listed[strings.Trim(r[0], "`")] = r[1] + " " + r[2]
+		}
+	}
+	for _, op := range hostfuncs.Operations() {
+		if want := fmt.Sprintf("%s %d", count(int(op.Price.Base)), op.Price.PerByte); listed[op.Name] != want {
+			t.Errorf("docs/sandbox.md says of %s %q, it is %q", op.Name, listed[op.Name], want)
 		}
 	}
 }
