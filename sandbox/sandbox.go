@@ -152,7 +152,7 @@ func Open(ctx context.Context, cfg Config) (*Sandbox, error) {
 
 func (s *Sandbox) open(ctx context.Context) (err error) {
 	options := compile.Options{MemoryPages: s.cfg.MemoryPages}
-	if s.compiler, err = compile.Open(ctx, compile.Config{CacheDir: s.cfg.CompiledDir, Options: options, Logger: s.cfg.Logger}); err != nil {
+	if s.compiler, err = compile.Open(ctx, compile.Config{CacheDir: s.cfg.CompiledDir, Options: options, Nice: compileNice, Logger: s.cfg.Logger}); err != nil {
 		return err
 	}
 	if s.cache, err = wazero.NewCompilationCacheWithDir(s.cfg.CompiledDir); err != nil {
@@ -238,6 +238,10 @@ func (s *Sandbox) Stats() Stats {
 	a := s.arena.Stats()
 	return Stats{Memories: a.Memories, Images: a.Images, Mappings: a.Mappings, MappedBytes: a.MappedBytes, Waiting: s.slots.Waiting()}
 }
+
+// compileNice is the priority of compile workers: a tenth of a processor that others want too. At the
+// lowest, 19, a busy machine gives them so little that an upload does not end.
+const compileNice = 10
 
 // startTime bounds the start-up of a module, besides its gas.
 const startTime = 10 * time.Second
