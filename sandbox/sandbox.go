@@ -146,7 +146,6 @@ func Open(ctx context.Context, cfg Config) (*Sandbox, error) {
 		s.Close()
 		return nil, fmt.Errorf("sandbox: %w", err)
 	}
-	s.cfg.Logger.Info("compile worker", "protections", s.compiler.Protections())
 	return s, nil
 }
 
