@@ -23,13 +23,16 @@ func counts(b *validate.Body) bool {
 	return b.Uses.Has(validate.UsesCall) || frameSize(b) > leafFrame
 }
 
-// checks reports whether a function checks its gas. A small one that has no loop and calls nothing,
-// not even through an instruction that works for long, only charges.
-func checks(b *validate.Body) bool {
-	return b.Instrs > smallLeaf || b.Uses&(validate.UsesCall|validate.UsesLoop|validate.UsesLength) != 0
+func frameSize(b *validate.Body) int64 { return frameBytes + 8*int64(b.Slots) }
+
+// checksEntry reports whether a function checks its gas when it is entered. A small one that calls
+// nothing only charges.
+func checksEntry(b *validate.Body) bool {
+	return b.Instrs > smallLeaf || b.Uses.Has(validate.UsesCall)
 }
 
-func frameSize(b *validate.Body) int64 { return frameBytes + 8*int64(b.Slots) }
+// holdsGas reports whether a function needs a local for the gas.
+func holdsGas(b *validate.Body) bool { return checksEntry(b) || b.Uses.Has(validate.UsesLength) }
 
 // code rewrites one function: a walk over its instructions collects edits, which are then applied to
 // the bytes.
@@ -43,9 +46,8 @@ type code struct {
 	control []block
 	seg     int    // in edits: the charge for the current straight line
 	dead    bool   // the straight line cannot be reached
-	simple  bool   // nothing but the entry's straight line so far, and no call in it
 	length  uint32 // local that holds an operand, if UsesLength
-	left    uint32 // local that holds the gas, if checks
+	left    uint32 // local that holds the gas, if holdsGas
 }
 
 type block struct {
@@ -65,6 +67,7 @@ type editKind byte
 const (
 	editCharge editKind = iota // n gas
 	editCheck                  // n gas, and check
+	editBack                   // check, since a loop may go on
 	editFunc                   // a function index becomes n
 	editReturn                 // return becomes a branch to n
 	editDrop                   // nothing is put in place
@@ -102,7 +105,7 @@ func (c *code) function(fn uint32, body *validate.Body, r wasm.Reader) {
 	t := c.f.FuncType(fn)
 	c.locals(uint32(len(t.Params)) + body.Locals)
 	start := c.r.Pos()
-	if checks(body) {
+	if checksEntry(body) {
 		c.segment(editCheck)
 	} else {
 		c.segment(editCharge)
@@ -140,7 +143,7 @@ func (c *code) locals(n uint32) {
 		c.r.Byte()
 	}
 	var add []byte
-	if checks(c.body) {
+	if holdsGas(c.body) {
 		c.left = n
 		n++
 		groups++
@@ -192,12 +195,7 @@ func (c *code) instr(in *wasm.Instr) {
 	case wasm.OpBlock, wasm.OpLoop, wasm.OpIf:
 		c.control = append(c.control, block{op: in.Op})
 		switch {
-		case in.Op == wasm.OpLoop:
-			if c.simple { // the entry leads straight to this check
-				c.edits[0].kind = editCharge
-			}
-			c.segment(editCheck)
-		case in.Op == wasm.OpIf:
+		case in.Op != wasm.OpBlock:
 			c.segment(editCharge)
 		}
 	case wasm.OpElse:
@@ -206,15 +204,21 @@ func (c *code) instr(in *wasm.Instr) {
 	case wasm.OpEnd:
 		c.end()
 	case wasm.OpBr, wasm.OpBrIf:
-		c.target(in.X)
+		if c.target(in.X) {
+			c.back(in)
+		}
 		if in.Op == wasm.OpBr {
 			c.dead = true
 		} else {
 			c.segment(editCharge)
 		}
 	case wasm.OpBrTable:
+		loops := false
 		for in.Labels.Len() > 0 {
-			c.target(in.Labels.U32())
+			loops = c.target(in.Labels.U32()) || loops
+		}
+		if loops {
+			c.back(in)
 		}
 		c.dead = true
 	case wasm.OpUnreachable:
@@ -225,12 +229,9 @@ func (c *code) instr(in *wasm.Instr) {
 		}
 		c.dead = true
 	case wasm.OpCall, wasm.OpRefFunc:
-		c.simple = false
 		if fn := c.fn(in.X); fn != in.X {
 			c.edits = append(c.edits, edit{uint32(in.Start) + 1, uint32(c.r.Pos()), editFunc, int64(fn)})
 		}
-	case wasm.OpCallIndirect:
-		c.simple = false
 	default:
 		if in.Op.Exits() || in.Op == wasm.OpDataDrop {
 			c.bulk(in)
@@ -253,9 +254,23 @@ func (c *code) end() {
 	}
 }
 
-func (c *code) target(label uint32) {
-	if int(label) < len(c.control) {
-		c.control[len(c.control)-1-int(label)].targeted = true
+// target notes a branch and reports whether it leads to the head of a loop.
+func (c *code) target(label uint32) bool {
+	if int(label) >= len(c.control) {
+		return false
+	}
+	b := &c.control[len(c.control)-1-int(label)]
+	b.targeted = true
+	return b.op == wasm.OpLoop
+}
+
+// back puts a check before a branch that leads to the head of a loop. It is here and not at the head
+// for speed: what lives across a call at the head are the loop's variables, which the engine would then
+// store in each round, while here they are new values, which it stores only where it does call.
+func (c *code) back(in *wasm.Instr) {
+	if !c.dead {
+		at := uint32(in.Start)
+		c.edits = append(c.edits, edit{at: at, next: at, kind: editBack})
 	}
 }
 
@@ -263,7 +278,6 @@ func (c *code) target(label uint32) {
 func (c *code) segment(kind editKind) {
 	at := uint32(c.r.Pos())
 	c.seg = len(c.edits)
-	c.simple = c.seg == 0
 	c.edits = append(c.edits, edit{at: at, next: at, kind: kind})
 }
 
@@ -298,7 +312,6 @@ func (c *code) bulk(in *wasm.Instr) {
 	default:
 		return
 	}
-	c.simple = false
 	c.edits = append(c.edits, before)
 }
 
@@ -327,6 +340,9 @@ func (c *code) replace(e *edit) {
 	switch e.kind {
 	case editCharge, editCheck:
 		c.subtract(e.n, e.kind == editCheck)
+	case editBack:
+		c.get(c.gas)
+		c.check()
 	case editFunc:
 		c.out = wasm.AppendU32(c.out, uint32(e.n))
 	case editReturn:

@@ -28,13 +28,13 @@ func (c *code) subtract(n int64, check bool) {
 	}
 	c.set(c.gas)
 	if check {
+		c.local(wasm.OpLocalGet, c.left)
 		c.check()
 	}
 }
 
-// check calls the host, or traps, if the gas in the local is below zero.
+// check calls the host, or traps, if the gas on top of the stack is below zero.
 func (c *code) check() {
-	c.local(wasm.OpLocalGet, c.left)
 	c.i64(0)
 	c.op(wasm.OpI64LtS)
 	c.out = append(c.out, byte(wasm.OpIf), wasm.BlockEmpty)
@@ -93,5 +93,6 @@ func (c *code) settle() {
 	c.op(wasm.OpI64Sub)
 	c.local(wasm.OpLocalTee, c.left)
 	c.set(c.gas)
+	c.local(wasm.OpLocalGet, c.left)
 	c.check()
 }

@@ -274,10 +274,7 @@ func (c *body) open(in *wasm.Instr) error {
 		n = 3
 	case wasm.OpLoop:
 		c.b.Uses |= UsesLoop
-		n = 4 // with a check of gas
-		if err := c.exit(in); err != nil {
-			return err
-		}
+		n = 2
 	}
 	c.pop(f.params)
 	f.height = c.height
@@ -322,13 +319,17 @@ func (c *body) branch(in *wasm.Instr) error {
 		if in.X >= labels {
 			return c.bad(in, "unknown label %d", in.X)
 		}
-		c.target(in.X)
+		if err := c.repeat(in, c.target(in.X)); err != nil {
+			return err
+		}
 		c.kill()
 	case wasm.OpBrIf:
 		if in.X >= labels {
 			return c.bad(in, "unknown label %d", in.X)
 		}
-		c.target(in.X)
+		if err := c.repeat(in, c.target(in.X)); err != nil {
+			return err
+		}
 		c.pop(1)
 		return c.blocks(in, 1, 0)
 	case wasm.OpBrTable:
@@ -336,12 +337,16 @@ func (c *body) branch(in *wasm.Instr) error {
 		if c.branches > c.lim.BranchTargets {
 			return c.over(c.at(in), fmt.Sprintf("targets of the br_tables of function %d", c.fn), uint64(c.branches), uint64(c.lim.BranchTargets))
 		}
+		loops := false
 		for in.Labels.Len() > 0 {
 			l := in.Labels.U32()
 			if l >= labels {
 				return c.bad(in, "unknown label %d", l)
 			}
-			c.target(l)
+			loops = c.target(l) || loops
+		}
+		if err := c.repeat(in, loops); err != nil {
+			return err
 		}
 		c.pop(1)
 		c.kill()
@@ -350,7 +355,23 @@ func (c *body) branch(in *wasm.Instr) error {
 	return nil
 }
 
-func (c *body) target(label uint32) { c.control[len(c.control)-1-int(label)].targeted = true }
+// target notes a branch and reports whether it leads to the head of a loop.
+func (c *body) target(label uint32) bool {
+	f := &c.control[len(c.control)-1-int(label)]
+	f.targeted = true
+	return f.op == wasm.OpLoop
+}
+
+// repeat counts the check of gas that comes before a branch if it may lead to the head of a loop.
+func (c *body) repeat(in *wasm.Instr, loops bool) error {
+	if !loops {
+		return nil
+	}
+	if err := c.exit(in); err != nil {
+		return err
+	}
+	return c.blocks(in, 2, 0)
+}
 
 func (c *body) call(in *wasm.Instr) error {
 	var t FuncType

@@ -84,15 +84,13 @@ func (c *body) memoryOp(in *wasm.Instr) error {
 }
 
 func (c *body) tableOp(in *wasm.Instr) error {
-	table, tables := in.X, []uint32{in.X}
-	elem := int64(-1)
+	tables, elem := []uint32{in.X}, int64(-1)
 	switch in.Op {
 	case wasm.OpTableInit:
-		table, elem = in.Y, int64(in.X)
-		tables[0] = table
+		tables[0], elem = in.Y, int64(in.X)
 		c.b.Uses |= UsesLength | UsesTableWrite
 	case wasm.OpElemDrop:
-		elem, tables = int64(in.X), nil
+		tables, elem = nil, int64(in.X)
 		c.b.Uses |= UsesElemDrop
 	case wasm.OpTableCopy:
 		tables = append(tables, in.Y)
