@@ -35,7 +35,7 @@ type rawJSON []byte
 func (r rawJSON) MarshalJSON() ([]byte, error) { return r, nil }
 
 // What all logs together may keep, in bytes.
-const maxLogs = 64 << 20
+const maxLogs = 32 << 20
 
 func newLogs() *feeds[LogLine] {
 	return newFeeds(true, maxLogs,

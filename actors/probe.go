@@ -123,6 +123,12 @@ func (h *Host) probeManifest(ctx context.Context, ns tenants.ID, code *sandbox.V
 	return readManifest(c.Output())
 }
 
+// notTheGuests are verdicts on a module that do not come from running it.
+var notTheGuests = map[abi.Code]bool{
+	abi.CodeModuleMalformed: true, abi.CodeModuleLimit: true, abi.CodeModuleUnsupported: true, abi.CodeModuleImport: true,
+	abi.CodeModuleInvalid: true, abi.CodeHostBusy: true, abi.CodeUnavailable: true,
+}
+
 // refusal says why a module is not taken, with what it printed.
 func (p *probe) refusal(step string, err error) error {
 	var trap *sandbox.TrapError
@@ -133,10 +139,10 @@ func (p *probe) refusal(step string, err error) error {
 		why = trap.Kind
 	case errors.As(err, &limit):
 		return abi.Errorf(abi.CodeModuleLimit, "the module's %s does not end: %s", step, limit.Text)
-	case abi.CodeOf(err) == abi.CodeNotSupported:
-		why = abi.AsError(err).PublicMessage()
+	case notTheGuests[abi.CodeOf(err)]:
+		return err
 	case abi.CodeOf(err) != abi.CodeInternal:
-		return err // not the start-up's: the compiler's, or a busy host's
+		why = abi.AsError(err).PublicMessage() // a host function refused it
 	default:
 		// Not a trap: the engine could not link it, by a global or a table for instance.
 		why = clip(err.Error())

@@ -49,7 +49,10 @@ func kernelFuncs() []Func {
 		fn("output_set", p64x2, none, func(c *Call, s []uint64) { c.kernel.outOff, c.kernel.outLen = s[0], s[1] }),
 		fn("output_offset", none, r64, func(c *Call, s []uint64) { s[0] = c.kernel.outOff }),
 		fn("output_length", none, r64, func(c *Call, s []uint64) { s[0] = c.kernel.outLen }),
-		fn("error_set", p64, none, func(c *Call, s []uint64) { c.kernel.setError(s[0]) }),
+		fn("error_set", p64, none, func(c *Call, s []uint64) {
+			c.charge(priceMove, int(min(c.kernel.length(s[0]), abi.MaxErrorText)))
+			c.kernel.setError(s[0])
+		}),
 		fn("error_get", none, r64, func(c *Call, s []uint64) { s[0] = c.kernel.errOff }),
 
 		fn("config_get", p64, r64, func(c *Call, s []uint64) {

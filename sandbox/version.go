@@ -90,12 +90,15 @@ func (s *Sandbox) forget(v *Version) {
 	}
 }
 
-// Release ends one use of v. Versions without users are kept up to Config.IdleVersions.
+// Release ends one use of v. Versions without users are kept up to Config.IdleVersions, each with one
+// shell for the next to come.
 func (v *Version) Release() {
 	s := v.s
 	s.mu.Lock()
 	var drop *Version
+	unused := false
 	if v.users--; v.users == 0 && s.versions[v.key] == v {
+		unused = true
 		if s.idle = append(s.idle, v); len(s.idle) > s.cfg.IdleVersions || s.closed {
 			drop, s.idle = s.idle[0], s.idle[1:]
 			delete(s.versions, drop.key)
@@ -104,6 +107,24 @@ func (v *Version) Release() {
 	s.mu.Unlock()
 	if drop != nil {
 		drop.free()
+	}
+	if unused && drop != v {
+		v.trim(1)
+	}
+}
+
+// trim frees the shells beyond n.
+func (v *Version) trim(n int) {
+	v.mu.Lock()
+	var extra []*Instance
+	if len(v.shells) > n {
+		extra = slices.Clone(v.shells[n:])
+		clear(v.shells[n:])
+		v.shells = v.shells[:n]
+	}
+	v.mu.Unlock()
+	for _, i := range extra {
+		i.drop()
 	}
 }
 
