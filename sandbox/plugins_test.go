@@ -138,7 +138,8 @@ func TestExtismPlugins(t *testing.T) {
 	for _, path := range files {
 		file := filepath.Base(path)
 		t.Run(file, func(t *testing.T) {
-			b := committed2(t, path)
+			b, err := os.ReadFile(path)
+			must(t, err)
 			v, err := s.Acquire(context.Background(), source(b))
 			if want, ok := pluginImports[file]; ok {
 				if e := abi.AsError(err); err == nil || e.Code != abi.CodeModuleImport || !strings.HasSuffix(e.PublicMessage(), ": "+strings.Join(want, ", ")) {
@@ -169,7 +170,7 @@ func TestExtismPlugins(t *testing.T) {
 					if !reflect.DeepEqual(got, want) {
 						t.Errorf("%s(%q) is\n%+v metered and\n%+v plain", e.Name, input, got, want)
 					}
-					t.Logf("%s(%q): %d gas, %+.200v", e.Name, input, i.Used(), got)
+					t.Logf("%s(%q): %d gas, %d, %.80q %.80q %s", e.Name, input, i.Used(), got.Result, got.Output, got.Text, got.Failure)
 					i.Close()
 					calls++
 				}
@@ -180,11 +181,4 @@ func TestExtismPlugins(t *testing.T) {
 	if linked != len(files)-len(pluginImports) {
 		t.Errorf("%d of %d plug-ins link, %d are to be refused", linked, len(files), len(pluginImports))
 	}
-}
-
-func committed2(t *testing.T, path string) []byte {
-	t.Helper()
-	b, err := os.ReadFile(path)
-	must(t, err)
-	return b
 }

@@ -74,7 +74,7 @@ func TestWakeWantsTheVeryMemory(t *testing.T) {
 // What a crash, a full disk or an operator may do to the files of a preparation makes it run again, and
 // never more.
 func TestDamagedPreparation(t *testing.T) {
-	wasm := committed("examples/wasm/extism-as/plugin.wasm")(t)
+	wasm := handwritten()
 	cut := func(path string) error {
 		info, err := os.Stat(path)
 		if err != nil {
@@ -116,7 +116,7 @@ func TestDamagedPreparation(t *testing.T) {
 				w := newWorld()
 				i := newInstance(t, v, w)
 				defer i.Close()
-				mustTurn(t, i, w, turn{"count", "count", ""})
+				mustTurn(t, i, w, turn{"work", "work", ""})
 			})
 		}
 	}

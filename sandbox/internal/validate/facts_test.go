@@ -93,7 +93,7 @@ func TestLinear(t *testing.T) {
 			if limit := uint64(64*len(b) + 1<<20); bytes > limit {
 				t.Errorf("%d bytes allocated, want at most %d", bytes, limit)
 			}
-			if d := time.Since(start); d > 5*time.Second {
+			if d := time.Since(start); d > time.Minute { // what is quadratic takes hours
 				t.Errorf("took %v", d)
 			}
 		})
