@@ -5,7 +5,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GUEST_ENV   = GOOS=wasip1 GOARCH=wasm
 PLUGIN      = examples/wasm/extism-as
 
-.PHONY: check test race fuzz bench bench-turn generate deps strace crash wasm
+.PHONY: check test race fuzz bench bench-turn generate deps strace crash attack wasm
 
 # test passes everything: checks, all tests, the race detector where there is concurrency, and the
 # guests of other languages built again from their source.
@@ -41,6 +41,11 @@ fuzz:
 	    echo "$$pkg $$target"; go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
 	  done; \
 	done
+
+# attack sends the corpus of hostile modules to a running host and watches another namespace; with
+# ATTACKFLAGS=-attack.long it also measures, and writes docs/attack.md.
+attack:
+	go test -tags attack -count=1 -timeout 60m ./e2e/attack $(ATTACKFLAGS)
 
 # crash kills the store under load for many rounds; the suite has a short form.
 ROUNDS ?= 100

@@ -254,6 +254,13 @@ func (a *actor) putToSleep() {
 // destroy ends the actor for good. It reports false if it did.
 func (a *actor) destroy(e *entry) bool {
 	a.flight.drain()
+	if a.flight.broken() != nil {
+		if err := a.reclaim(); err != nil {
+			e.answer(Reply{}, err)
+			a.mail.fail(errNoActor)
+			return false
+		}
+	}
 	ended := make(chan error, 1)
 	a.h.cfg.Store.Destroy(a.lease, func(err error) { ended <- err })
 	if err := <-ended; err != nil {

@@ -166,8 +166,8 @@ func (s *Sandbox) open(ctx context.Context) (err error) {
 
 // link makes the host modules.
 func (s *Sandbox) link(ctx context.Context) error {
-	if _, err := wasi_snapshot_preview1.Instantiate(ctx, s.runtime); err != nil {
-		return fmt.Errorf("link wasi: %w", err)
+	if err := s.linkWASI(ctx); err != nil {
+		return err
 	}
 	s.imports = importTable{}
 	s.imports.addModule(s.runtime.Module(wasi_snapshot_preview1.ModuleName))

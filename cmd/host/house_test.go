@@ -28,6 +28,7 @@ var may = map[string][]string{
 	"examples":      {"guest-sdk"},
 	"cmd/host":      {"api", "actors", "sandbox", "hostfuncs", "tenants", "kv", "hostfuncs/abi", "guest-sdk/guestbuild", "."},
 	"bench":         {}, // enters through the network; its in-process part is a test
+	"e2e":           {}, // enters through the network, or by tests
 	".":             {},
 }
 

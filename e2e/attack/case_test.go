@@ -1,0 +1,98 @@
+//go:build attack
+
+package attack
+
+import (
+	"strings"
+
+	wt "github.com/vivarium-run/vivarium/sandbox/wasmtest"
+)
+
+// attack is one hostile module and what is done with it.
+type attack struct {
+	row  int // of the threat table
+	name string
+	wasm func() []byte
+	// upload is the verdict on the module: status, group/code and, after "; ", a part of the answer.
+	upload string
+	// known is the verdict that the host gives as yet instead, if it is wrong in a harmless way: it is
+	// let pass and told.
+	known string
+	calls []call // for a module that is taken
+	long  bool   // too slow for the short form
+}
+
+// call is one request to an actor of a module.
+type call struct {
+	row    int    // zero means the module's
+	name   string // of the case; empty means action
+	actor  string // name of the actor; empty means the module's
+	action string // empty means that the creation is the attack
+	input  string // JSON for the creation
+	create string // verdict on the creation; empty means taken
+	want   string // verdict on the action
+	known  string // as for an attack
+	long   bool
+}
+
+// Verdicts.
+const (
+	taken       = "201"
+	fine        = "200"
+	malformed   = "400 module/malformed"
+	overLimit   = "422 module/limit_exceeded"
+	unsupported = "422 module/unsupported"
+	unresolved  = "422 module/unresolved_import"
+	invalid     = "422 module/invalid"
+	tooLong     = "413 message/incoming_too_long"
+	trapped     = "502 actor/trapped"
+	noGas       = "504 actor/gas_exhausted"
+	badArgument = "502 actor/invalid_argument"
+	noHandles   = "413 actor/handle_memory"
+	tooMany     = "502 actor/too_many_host_calls"
+)
+
+// matches reports whether an answer is the one wanted.
+func matches(want string, a answer) bool {
+	verdict, part, _ := strings.Cut(want, "; ")
+	return a.verdict() == verdict && strings.Contains(string(a.body), part)
+}
+
+// bytesOf makes the wasm field of an attack.
+func bytesOf(b []byte) func() []byte { return func() []byte { return b } }
+
+// plain returns a module that is taken, with one action "go", after f has added to it.
+func plain(f func(m *wt.Module)) func() []byte {
+	return func() []byte {
+		var m wt.Module
+		if f != nil {
+			f(&m)
+		}
+		m.Export("go", 0, m.Func(nil, wt.T(wt.I32), nil, wt.Code{}.I32Const(0)))
+		return m.Encode()
+	}
+}
+
+// forever repeats code that leaves the stack as it was.
+func forever(body wt.Code) wt.Code {
+	return wt.Code{}.Loop(wt.Empty).Then(body).Br(0).Op(wt.End)
+}
+
+// corpus returns every attack, in the order of rows.
+func corpus() []attack {
+	var list []attack
+	for _, part := range [][]attack{
+		formatAttacks(), limitAttacks(), compileAttacks(), importAttacks(), exportAttacks(), manifestAttacks(),
+		startAttacks(), actionAttacks(), turnAttacks(), hostCallAttacks(), wasiAttacks(),
+	} {
+		list = append(list, part...)
+	}
+	seen := map[string]bool{}
+	for i := range list {
+		if seen[list[i].name] {
+			panic("two attacks named " + list[i].name)
+		}
+		seen[list[i].name] = true
+	}
+	return list
+}
