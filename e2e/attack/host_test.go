@@ -122,6 +122,17 @@ func (h *host) printed() string {
 	return h.out.String()
 }
 
+// faults returns what the host logged as its own faults.
+func (h *host) faults() string {
+	var b strings.Builder
+	for line := range strings.Lines(h.printed()) {
+		if strings.Contains(line, "level=ERROR") {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
+}
+
 func (h *host) ended() bool {
 	select {
 	case <-h.done:

@@ -152,6 +152,9 @@ func (h *host) volley(t *testing.T, list []*attack) (right int) {
 				mu.Unlock()
 				for _, text := range wrong {
 					t.Error(text)
+					if strings.Contains(text, "core/internal_error") || strings.Contains(text, `"internal_error"`) {
+						t.Logf("the host's own words: %s", h.faults())
+					}
 				}
 			}
 		})
