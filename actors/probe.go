@@ -17,6 +17,7 @@ import (
 // probe is the world of a module that is being looked at: it has no actor, so start-up code and
 // manifest can read nothing and leave nothing. What it prints is kept for the answer.
 type probe struct {
+	hostfuncs.Nothing
 	ctx     context.Context
 	now     time.Time
 	printed []byte
@@ -67,7 +68,7 @@ func (h *Host) acquire(ctx context.Context, ns tenants.ID, d tenants.Digest, loa
 	v, err := h.cfg.Sandbox.Acquire(ctx, sandbox.Source{
 		Class: string(ns), Digest: d, Load: load,
 		Start: func(ctx context.Context) (context.Context, sandbox.Env) {
-			p = &probe{ctx: ctx, now: h.now()}
+			p = &probe{Nothing: hostfuncs.Nothing{Err: errStartup}, ctx: ctx, now: h.now()}
 			return hostfuncs.NewStartup(ctx, p, &hostfuncs.Kernel{}), p
 		},
 	})
@@ -82,7 +83,7 @@ func (h *Host) start(ctx context.Context, ns tenants.ID, code *sandbox.Version, 
 	if err := h.instances.acquire(ctx, ns); err != nil {
 		return nil, nil, err
 	}
-	p := &probe{ctx: ctx, now: h.now()}
+	p := &probe{Nothing: hostfuncs.Nothing{Err: errStartup}, ctx: ctx, now: h.now()}
 	instance, err := code.NewInstance(hostfuncs.NewStartup(ctx, p, k), p)
 	if err != nil {
 		h.instances.release(ns)

@@ -56,7 +56,8 @@ func (a *actor) begin(ctx context.Context) *turn {
 	}
 	changes := &kv.Overlay{}
 	t := &turn{
-		a: a, ctx: ctx, number: a.turns, now: a.clock, varBytes: a.varBytes, changes: changes,
+		Nothing: hostfuncs.Nothing{Err: errNotYet},
+		a:       a, ctx: ctx, number: a.turns, now: a.clock, varBytes: a.varBytes, changes: changes,
 		// The layers are taken BEFORE any snapshot of the store is opened.
 		view: kv.View{Layers: a.flight.layers(changes), Store: a.h.cfg.Store, Space: a.id.Space()},
 	}

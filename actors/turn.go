@@ -17,6 +17,8 @@ import (
 // turn is one run of a guest: what it may ask (hostfuncs.Actor) and what it has done so far. All
 // of it is dropped unless the turn succeeds. It lives on the actor's goroutine.
 type turn struct {
+	hostfuncs.Nothing // what is not there yet
+
 	a      *actor
 	ctx    context.Context
 	number uint64
@@ -285,6 +287,7 @@ func (t *turn) Random(p []byte) {
 var (
 	errKVKey   = abi.Errorf(abi.CodeKeyTooLarge, "a key is longer than %d bytes", abi.MaxKVKey)
 	errNoKey   = abi.Errorf(abi.CodeInvalidArgument, "a key is empty")
+	errNotYet  = abi.Errorf(abi.CodeNotSupported, "this host does not have the operation yet")
 	errStartup = abi.Errorf(abi.CodeNotSupported, "start-up code has no actor: use an action or a hook")
 )
 

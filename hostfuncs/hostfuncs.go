@@ -32,6 +32,9 @@ type Actor interface {
 	KVList(r ListRequest) ([]byte, error)
 	// KVDeleteRange deletes up to limit items of a range (zero: all of it) and returns how many.
 	KVDeleteRange(r ListRequest) (int64, error)
+	// KVPutBatch and KVDeleteBatch do all or nothing. Values of a deletion do not count.
+	KVPutBatch(items []abi.Item) error
+	KVDeleteBatch(keys []abi.Item) error
 
 	// Var returns an Extism var, or false. SetVar with a nil value deletes it.
 	Var(name []byte) ([]byte, bool, error)
@@ -50,6 +53,13 @@ type Actor interface {
 	Now() time.Time
 	// Random fills p from the turn's seed.
 	Random(p []byte)
+
+	Connections
+	Schedules
+	Peers
+	Tasks
+	Requests
+	Life
 }
 
 // Meter takes gas for work before it is done. The error ends the guest's run.

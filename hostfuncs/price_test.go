@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -80,13 +81,19 @@ type priced struct {
 	input              []byte   // of the turn
 	result             []byte   // of the actor
 	none               bool     // the actor has no result
-	first              []uint64 // arguments before the blocks
+	numbers            []number // arguments among the blocks
 	blocks             []int    // sizes of the Extism blocks whose handles are arguments
 	args               []uint64 // arguments after them
 	before             int64    // gas before the actor is asked, or in all if it never is
 	after              int64    // gas for the result
 	actor              bool     // it asks the actor
 	aborts             bool     // it ends the guest in any case
+}
+
+// number is an argument in front of the block with an index.
+type number struct {
+	at int
+	n  uint64
 }
 
 func (p priced) String() string { return fmt.Sprint(p.module, ".", p.name, " ", p.what) }
@@ -96,12 +103,42 @@ var operationPrices = map[string][2]int64{
 	"state_get": {2000, 1}, "state_set": {2000, 1},
 	"kv_get": {10000, 1}, "kv_put": {3000, 1}, "kv_delete": {3000, 1}, "kv_list": {20000, 1}, "kv_delete_range": {20000, 1},
 	"broadcast": {3000, 1}, "self": {1000, 1}, "log": {2000, 1}, "now": {200, 0}, "random": {1000, 1}, "config": {1000, 1},
+	"kv_get_batch": {10000, 1}, "kv_put_batch": {3000, 1}, "kv_delete_batch": {3000, 1},
+	"conn_list": {5000, 1}, "conn_get": {2000, 1}, "conn_state_set": {2000, 1}, "conn_send": {3000, 1}, "conn_disconnect": {2000, 1},
+	"socket_send": {3000, 1}, "socket_close": {2000, 1},
+	"schedule_set": {10000, 1}, "schedule_cancel": {5000, 1}, "schedule_get": {10000, 1}, "schedule_list": {20000, 1}, "schedule_runs": {20000, 1},
+	"task_fetch": {20000, 1}, "task_call": {20000, 1}, "task_timer": {10000, 1}, "task_cancel": {5000, 1}, "fetch": {50000, 1},
+	"call": {20000, 1}, "send": {10000, 1}, "queue_send": {10000, 1},
+	"actor_create": {50000, 1}, "actor_find": {10000, 1}, "actor_destroy": {20000, 1}, "child_usage": {10000, 1}, "module_upload": {100000, 8},
+	"reply": {3000, 1}, "reply_head": {3000, 1}, "reply_part": {3000, 1}, "request_open": {500, 0},
+	"sleep": {1000, 0}, "destroy": {1000, 0}, "gas_left": {200, 0}, "dead_list": {20000, 1}, "dead_retry": {10000, 1},
 }
 
 // largest are the largest arguments by name.
 var largest = map[string]int{
 	"state": abi.MaxState, "key": abi.MaxKVKey, "value": abi.MaxKVValue, "lo": abi.MaxKVKey, "hi": abi.MaxKVKey, "cursor": abi.MaxKVKey,
 	"event": abi.MaxEventName, "payload": abi.MaxOutbox, "text": abi.MaxLog, "name": abi.MaxKVKey,
+	"conn": 64, "id": 64, "after": 64, "reason": abi.MaxReason, "action": abi.MaxEventName, "queue": abi.MaxEventName, "module": abi.MaxActorName,
+	"data": abi.MaxSocketMessage, "schedule": abi.MaxArgs, "args": abi.MaxArgs, "request": 4096, "body": abi.MaxFetchBody, "context": abi.MaxTaskContext,
+	"keys": 4096, "items": abi.MaxOutbox,
+	"target": 4096, "spec": 4096, "input": abi.MaxInput, "wasm": 4 << 20, "options": 4096,
+	"envelope": abi.MaxOutbox, "head": 4096, "part": abi.MaxResponsePart,
+}
+
+// refused are calls that are refused before the actor is asked: a name is missing, or a batch is none.
+func refused(op hostfuncs.Operation, class string) bool {
+	for _, p := range op.Params {
+		if strings.HasSuffix(op.Name, "_batch") {
+			return true
+		}
+		switch p.Name {
+		case "event", "action", "queue", "module":
+			if class == "empty" {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // operationCalls are calls of an operation in both forms, with arguments and results that are empty, one
@@ -117,17 +154,13 @@ func operationCalls(t *testing.T, op hostfuncs.Operation) (list []priced) {
 		handle.module = abi.ModuleUser
 		for _, p := range op.Params {
 			if p.Kind == hostfuncs.Number {
-				n := map[string]uint64{"n": 0, "level": 2}[p.Name]
+				n := map[string]uint64{"n": 0, "level": 2, "code": 1000}[p.Name]
 				if p.Name == "n" {
 					n = map[string]uint64{"empty": 0, "one": 1, "most": hostfuncs.MaxRandom}[class]
 					pointer.after, handle.after = price[1]*int64(n), price[1]*int64(n)
 				}
 				pointer.args = append(pointer.args, n)
-				if len(handle.blocks) == 0 {
-					handle.first = append(handle.first, n)
-				} else {
-					handle.args = append(handle.args, n)
-				}
+				handle.numbers = append(handle.numbers, number{len(handle.blocks), n})
 				continue
 			}
 			n, ok := map[string]int{"empty": 0, "one": 1, "most": largest[p.Name]}[class]
@@ -139,11 +172,11 @@ func operationCalls(t *testing.T, op hostfuncs.Operation) (list []priced) {
 			pointer.before += price[1] * int64(n)
 			handle.before += price[1] * int64(n)
 		}
-		if op.Name == "broadcast" && class == "empty" {
-			pointer.actor, handle.actor = false, false // refused: an event has a name
+		if refused(op, class) {
+			pointer.actor, handle.actor = false, false
 		}
 		list = append(list, pointer, handle)
-		if op.Result != hostfuncs.BytesResult || op.Name == "random" {
+		if op.Result != hostfuncs.BytesResult || op.Name == "random" || !pointer.actor {
 			continue
 		}
 		for _, n := range []int{0, 1, abi.MaxState} {
@@ -303,8 +336,15 @@ func (p priced) call(m api.Module, funcs map[string]hostfuncs.Func, f hostfuncs.
 	m.Memory().WriteByte(8, 0)
 	l = &ledger{budget: gas, result: p.result, none: p.none}
 	c := hostfuncs.NewCall(context.Background(), l, &hostfuncs.Kernel{}, l, p.input)
-	stack := slices.Clone(p.first)
-	for _, n := range p.blocks {
+	var stack []uint64
+	numbers := p.numbers
+	for i, n := range append(slices.Clone(p.blocks), -1) {
+		for len(numbers) > 0 && numbers[0].at == i {
+			stack, numbers = append(stack, numbers[0].n), numbers[1:]
+		}
+		if n < 0 {
+			break
+		}
 		h := []uint64{uint64(n)}
 		funcs[abi.ModuleExtism+".alloc"].Call(c, m, h)
 		stack = append(stack, h[0])

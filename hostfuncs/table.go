@@ -1,7 +1,7 @@
 package hostfuncs
 
 import (
-	"unicode/utf8"
+	"slices"
 
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
 )
@@ -52,7 +52,7 @@ const (
 // args are an operation's arguments, in the order of Params within each kind. The bytes belong to
 // the guest: an operation copies what it keeps.
 type args struct {
-	b [3][]byte
+	b [4][]byte
 	n [2]int64
 }
 
@@ -72,7 +72,10 @@ func numberParam(name string) Param { return Param{name, Number} }
 // Operations returns the table, in the order in which it is documented.
 func Operations() []Operation { return operations }
 
-var operations = []Operation{
+var operations = slices.Concat(storageOperations, batchOperations, connOperations, timeOperations, peerOperations, requestOperations, lifeOperations)
+
+// storageOperations are the actor's own data, and who and when it is.
+var storageOperations = []Operation{
 	{
 		Name: "state_get", Price: Price{2000, 1}, Result: BytesResult,
 		Doc: "returns the actor's state, or none if it was never set",
@@ -132,8 +135,8 @@ var operations = []Operation{
 		Name: "broadcast", Price: Price{3000, 1}, Params: []Param{bytesParam("event"), bytesParam("payload")},
 		Doc: "sends an event to the actor's connections once the turn is durable; payload is a list in the module's codec",
 		do: func(c *Call, a *args) (answer, error) {
-			if len(a.b[0]) == 0 || len(a.b[0]) > abi.MaxEventName || !utf8.Valid(a.b[0]) {
-				return answer{}, abi.Errorf(abi.CodeInvalidArgument, "an event name is 1 to %d bytes of UTF-8", abi.MaxEventName)
+			if err := checkEventName(a.b[0]); err != nil {
+				return answer{}, err
 			}
 			return answer{}, c.actor.Broadcast(string(a.b[0]), a.b[1])
 		},
@@ -200,7 +203,7 @@ func listRequest(lo, hi, cursor []byte, limit, flags int64) (ListRequest, error)
 // run charges and performs an operation. A refusal is recorded and comes back as the guest's
 // number; a failure of ours ends the run.
 func (c *Call) run(op *Operation, a *args) (ans answer, code int64) {
-	c.count(op.Price, len(a.b[0])+len(a.b[1])+len(a.b[2]))
+	c.count(op.Price, len(a.b[0])+len(a.b[1])+len(a.b[2])+len(a.b[3]))
 	ans, err := op.do(c, a)
 	if err == nil {
 		c.charge(Price{PerByte: op.Price.PerByte}, len(ans.bytes))

@@ -26,6 +26,7 @@ import (
 
 // world is all that a guest can see, the same in each turn that begins with the same rows.
 type world struct {
+	hostfuncs.Nothing
 	now    time.Time
 	random *rand.ChaCha8
 	rows   map[string][]byte

@@ -25,11 +25,26 @@ const ABIVersion = 1
 // Kind says what a turn is for. Zero is no kind. Only append.
 type Kind uint8
 
-// The kinds of turn. Numbers 3 to 31 are reserved for wake, sleep, destroy, connections, raw
-// requests, schedules, queue messages, task results and upgrades.
+// The kinds of turn. A guest gets one of those behind KindCreate only if its manifest asks for it:
+// by a hook of the same name, or by a queue. Their documents are in documents.go.
 const (
-	KindAction Kind = 1 // Name is the action, Args a document that is a list
-	KindCreate Kind = 2 // Args is the creation input, empty for none
+	KindAction     Kind = 1  // Name is the action, Args a document that is a list; Head a Fire if a schedule began it
+	KindCreate     Kind = 2  // Args is the creation input, empty for none
+	KindWake       Kind = 3  // Head is a Wake
+	KindSleep      Kind = 4  // the last turn before the instance goes
+	KindDestroy    Kind = 5  // the actor goes, whatever the turn does
+	KindConnect    Kind = 6  // Conn wants in, Head is the RequestHead of its upgrade; an error refuses it
+	KindDisconnect Kind = 7  // Conn has gone, Head is a Gone
+	KindRequest    Kind = 8  // a raw HTTP request: Head is a RequestHead, Args the body
+	KindGone       Kind = 9  // the client of the open raw request Request has gone
+	KindOpen       Kind = 10 // a raw socket wants in: as KindConnect
+	KindMessage    Kind = 11 // Conn's raw socket got a message: Args its bytes, Head a Frame
+	KindClose      Kind = 12 // Conn's raw socket is closed, Head is a Gone
+	KindQueue      Kind = 13 // Name is the queue, Args a list of bodies, Head a list of QueueMessage
+	KindTask       Kind = 14 // Args is the Reply envelope of a task's outcome, Head a Task, Context the guest's own
+	KindUpgrade    Kind = 15 // the version is new: Head is an Upgrade
+	KindSubscribe  Kind = 16 // Conn wants the event Name; an error refuses it
+	KindPublish    Kind = 17 // a client wants to send to the queue Name; an error refuses it
 )
 
 // Turn is what the guest is asked to do.
@@ -38,25 +53,34 @@ type Turn struct {
 	Actor   string // which of the module's actors this instance is
 	Name    string // action name
 	Args    []byte // document in the module's codec
-	Request uint64 // the open request that waits for this turn's answer; zero means nobody waits
+	Request uint64 // the request that waits for this turn's answer; zero means nobody waits
 	Reload  bool   // what the guest keeps in memory may be stale: read state again
-	Caller  string // verified subject of the client; empty means anonymous
+	// Hooks says that the action came without a connection, and that the guest is to run its
+	// connection hooks around it, in this turn, on Conn.
+	Hooks   bool
+	Caller  string // verified subject of the client that asked directly; empty means anonymous, or an actor
+	Sender  string // id of the actor that asked directly; empty means a client or the host
+	Origin  string // verified subject of the client at the beginning of the chain of calls
+	Conn    []byte // JSON of a Conn; empty means none
+	Head    []byte // JSON, as Kind says; empty means none
+	Context []byte // what the guest gave when it began the task
 }
 
 // Status says how a turn ended. Only append.
 type Status uint8
 
-// The statuses. After any but StatusOK the host drops all the turn did. Number 4 is reserved for a
-// turn that ends with its request open, to be answered by the operation reply in a later turn.
+// The statuses. After any but StatusOK and StatusOpen the host drops all the turn did.
 const (
 	StatusOK     Status = 0 // Result is the answer, empty for none
 	StatusUser   Status = 1 // Name, Message and Metadata are for the client
 	StatusHidden Status = 2 // Message is for the actor's log only
 	StatusHost   Status = 3 // a host function failed with Code and the guest did not handle it
+	StatusOpen   Status = 4 // as StatusOK, but the request stays open until the operation reply answers it
 	StatusNoName Status = 5 // the actor has no such action
 )
 
-// Reply is the guest's answer to a Turn.
+// Reply is the guest's answer to a Turn, what the operation reply gives, and what an actor that was
+// called or a server that was fetched from answered.
 type Reply struct {
 	Status   Status
 	Result   []byte // document in the module's codec
@@ -64,6 +88,7 @@ type Reply struct {
 	Message  string // UTF-8
 	Metadata []byte // document in the module's codec; empty means none
 	Code     Code   // for StatusHost
+	Head     []byte // JSON of a ResponseHead, for raw HTTP requests and fetches
 }
 
 // Field tags of both envelopes. Only append.
@@ -75,15 +100,24 @@ const (
 	tagRequest  = 5
 	tagFlags    = 6
 	tagCaller   = 7
+	tagSender   = 8
+	tagOrigin   = 9
+	tagConn     = 10
+	tagHead     = 11
+	tagContext  = 12
 	tagStatus   = 16
 	tagResult   = 17
 	tagErrName  = 18
 	tagMessage  = 19
 	tagMetadata = 20
 	tagCode     = 21
+	tagRespHead = 22
 )
 
-const flagReload = 1
+const (
+	flagReload = 1 << 0
+	flagHooks  = 1 << 1
+)
 
 // AppendTurn appends t's envelope to b.
 func AppendTurn(b []byte, t *Turn) []byte {
@@ -94,13 +128,25 @@ func AppendTurn(b []byte, t *Turn) []byte {
 	if t.Request != 0 {
 		b = appendField(b, tagRequest, binary.LittleEndian.AppendUint64(nil, t.Request))
 	}
+	var flags byte
 	if t.Reload {
-		b = appendField(b, tagFlags, []byte{flagReload})
+		flags |= flagReload
 	}
-	return appendString(b, tagCaller, t.Caller)
+	if t.Hooks {
+		flags |= flagHooks
+	}
+	if flags != 0 {
+		b = appendField(b, tagFlags, []byte{flags})
+	}
+	b = appendString(b, tagCaller, t.Caller)
+	b = appendString(b, tagSender, t.Sender)
+	b = appendString(b, tagOrigin, t.Origin)
+	b = appendBytes(b, tagConn, t.Conn)
+	b = appendBytes(b, tagHead, t.Head)
+	return appendBytes(b, tagContext, t.Context)
 }
 
-// ParseTurn reads an envelope. Args refers to b.
+// ParseTurn reads an envelope. Byte slices refer to b.
 func ParseTurn(b []byte) (Turn, error) {
 	var t Turn
 	err := fields(b, func(tag uint8, v []byte) error {
@@ -122,10 +168,20 @@ func ParseTurn(b []byte) (Turn, error) {
 			t.Request = binary.LittleEndian.Uint64(v)
 		case tagFlags:
 			n, err := oneByte(v)
-			t.Reload = n&flagReload != 0
+			t.Reload, t.Hooks = n&flagReload != 0, n&flagHooks != 0
 			return err
 		case tagCaller:
 			return text(&t.Caller, v)
+		case tagSender:
+			return text(&t.Sender, v)
+		case tagOrigin:
+			return text(&t.Origin, v)
+		case tagConn:
+			t.Conn = v
+		case tagHead:
+			t.Head = v
+		case tagContext:
+			t.Context = v
 		}
 		return nil
 	})
@@ -142,10 +198,10 @@ func AppendReply(b []byte, r *Reply) []byte {
 	if r.Code != 0 {
 		b = appendField(b, tagCode, binary.LittleEndian.AppendUint16(nil, uint16(r.Code)))
 	}
-	return b
+	return appendBytes(b, tagRespHead, r.Head)
 }
 
-// ParseReply reads an envelope. Result and Metadata refer to b.
+// ParseReply reads an envelope. Result, Metadata and Head refer to b.
 func ParseReply(b []byte) (Reply, error) {
 	r := Reply{Status: 255}
 	err := fields(b, func(tag uint8, v []byte) error {
@@ -167,6 +223,8 @@ func ParseReply(b []byte) (Reply, error) {
 				return errField
 			}
 			r.Code = Code(binary.LittleEndian.Uint16(v))
+		case tagRespHead:
+			r.Head = v
 		}
 		return nil
 	})

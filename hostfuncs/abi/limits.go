@@ -28,6 +28,41 @@ const (
 	MaxStack       = 16 << 20      // frames of a turn, as they are estimated
 )
 
+// Limits of what an actor has beside state and KV.
+const (
+	MaxSchedules       = 1_000     // schedules of an actor
+	MaxScheduleAhead   = 100 * 366 // days from now to a schedule's moment
+	MinInterval        = 5_000     // milliseconds between runs of a recurring schedule
+	MaxRuns            = 100       // runs that are kept of one schedule
+	MaxRunsOfActor     = 1_000     // runs that are kept of all of an actor's
+	MaxQueueSize       = 1_000     // messages that wait in an actor's queues, of the actor's choice; at most 10,000
+	MaxQueueMessage    = 64 << 10  // body of a queue message, of the actor's choice; at most 128 KiB
+	MaxQueueBatch      = 100       // messages of one turn
+	MaxDeadLetters     = 1_000     // the oldest goes for a new one
+	MaxAttempts        = 5         // of a queue message, a send or a task result
+	MaxConns           = 16_384    // connections of an actor
+	MaxConnParams      = 4 << 10   // a connection's params
+	MaxConnState       = 64 << 10  // a connection's state
+	MaxConnEvents      = 256       // subscriptions of a connection
+	MaxSocketMessage   = 1 << 20   // a raw socket's message, unless the manifest has another
+	MaxReason          = 123       // reason of a WebSocket close
+	MaxOpenRequests    = 256       // requests of an actor that outlive their turns
+	MaxBody            = 4 << 20   // body of a raw HTTP request
+	MaxResponsePart    = 1 << 20   // one part of a raw HTTP answer
+	MaxTasks           = 256       // tasks of an actor that have not ended
+	MaxTaskContext     = 64 << 10  // a task's context
+	MaxCallDepth       = 16        // actors in a chain of calls
+	MaxCalls           = 1_000     // calls, creations and destroys of a turn
+	MaxSends           = 1_000     // sends of an actor that wait for delivery
+	MaxFetches         = 50        // fetches of a turn
+	MaxFetchBody       = 8 << 20   // body of a fetch or its answer, decompressed
+	MaxIdempotencyKey  = 255       // an idempotency key
+	MaxIdempotencyKeys = 10_000    // live records of an actor
+	MaxIdempotencyBody = 64 << 10  // an answer that a record keeps
+	IdempotencyHours   = 24        // that a record lives
+	MaxHookSeconds     = 5         // wall time of a hook
+)
+
 // Limits of addresses.
 const (
 	MaxActorName    = 64    // bytes; see tenants.ValidName
