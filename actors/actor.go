@@ -7,6 +7,8 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"github.com/vivarium-run/vivarium/hostfuncs"
@@ -26,11 +28,16 @@ type actor struct {
 	record record        // read-only once the actor is settled
 	done   chan struct{} // closed when the actor has gone and its lease is released
 
-	newborn  bool // its first entry creates it
+	newborn  bool   // its first entry creates it
+	roused   func() // not nil: the alarm woke it, and waits until it has got to its work
+	requests openRequests
+	agenda   agenda
+	due      time.Time // what the store has, or will have, as the space's due moment
 	lease    kv.Lease
 	number   uint64 // of the newest delta handed to the store
 	turns    uint64 // begun since the actor woke
 	clock    time.Time
+	dueFirst bool // what is due comes before the mailbox, the next time
 	parked   bool // in the host's list of idle instances
 	reload   bool // the guest's memory may be ahead of the store
 	gone     bool // destroyed
@@ -70,6 +77,14 @@ func (a *actor) run() {
 	}
 }
 
+// gotToWork lets the alarm wake the next actor.
+func (a *actor) gotToWork() {
+	if a.roused != nil {
+		a.roused()
+		a.roused = nil
+	}
+}
+
 // open claims the actor's space and reads who it is.
 func (a *actor) open() error {
 	ctx := a.h.ctx
@@ -78,35 +93,124 @@ func (a *actor) open() error {
 		return readError(err)
 	}
 	a.lease, a.number = lease, lease.Pos
+	a.requests.last = rand.Uint64N(1<<40) << 12 // exact in a float64, which guests may read it into
 	if a.newborn {
 		return nil
 	}
 	if lease.Pos == 0 {
 		return errNoActor
 	}
-	a.record, err = readRecord(ctx, a.h.cfg.Store, a.id)
-	return err
+	if a.record, err = readRecord(ctx, a.h.cfg.Store, a.id); err != nil {
+		return err
+	}
+	return a.loadAgenda()
 }
 
-// next returns the oldest entry, waiting for one. It returns nil when the actor is to sleep; its
-// mailbox is then closed.
+// loadAgenda reads what the actor has to do, if the store knows of anything.
+func (a *actor) loadAgenda() error {
+	a.due, a.agenda = a.lease.Due, agenda{}
+	if a.due.IsZero() {
+		return nil
+	}
+	return a.agenda.load(a.h.ctx, a.h.cfg.Store, a.id.Space())
+}
+
+// next returns what to do next: by turns the oldest entry and what is due. It waits until there is
+// something. It returns nil when the actor is to sleep; its mailbox is then closed.
 func (a *actor) next(idle *time.Timer) *entry {
 	for {
-		if e := a.mail.take(); e != nil {
+		if e := a.take(); e != nil {
 			a.unpark()
 			return e
 		}
-		if !a.park() || a.mail.wasNudged() {
+		a.gotToWork()
+		if a.mayRest() && (!a.park() || a.mail.wasNudged()) {
 			if a.mail.closeIfEmpty() {
 				return nil
 			}
 			continue
 		}
-		select {
-		case <-a.mail.ready:
-		case <-idle.C:
-			a.mail.nudge()
+		a.await(idle)
+	}
+}
+
+// take returns the oldest entry or what is due, by turns, or nil.
+func (a *actor) take() *entry {
+	a.dueFirst = !a.dueFirst
+	if a.dueFirst {
+		if e := a.takeDue(); e != nil {
+			return e
 		}
+	}
+	if e := a.mail.take(); e != nil {
+		return e
+	}
+	return a.takeDue()
+}
+
+// takeDue returns the turn of an agenda row that is due, or nil.
+func (a *actor) takeDue() *entry {
+	for a.h.Ready() == nil {
+		key, ok := a.agenda.take(a.h.now())
+		if !ok {
+			return nil
+		}
+		e, err := a.workOn(key)
+		if err != nil {
+			a.h.cfg.Logger.Error("cannot do what is due", "tenant", a.id.Namespace, "actor", a.id, "error", err)
+			a.agenda.idle(key, a.h.now().Add(snoozeTime))
+		}
+		if e != nil {
+			return e
+		}
+	}
+	return nil
+}
+
+// workOn returns the turn of an agenda row, or nil if the work goes on elsewhere.
+func (a *actor) workOn(key string) (*entry, error) {
+	row, err := a.read([]byte(key))
+	if err != nil {
+		return nil, err
+	}
+	_, body, err := cutAgendaRow(row)
+	if err != nil {
+		return nil, err
+	}
+	work := agendaWorks[agendaKind(key[1])]
+	if work == nil {
+		return nil, fmt.Errorf("actors: agenda row of kind %q: %w", key[1], kv.ErrCorrupt)
+	}
+	return work(a, []byte(key[2:]), body)
+}
+
+// read returns a row as the newest turn left it.
+func (a *actor) read(key []byte) ([]byte, error) {
+	view := kv.View{Layers: a.flight.layers(&kv.Overlay{}), Store: a.h.cfg.Store, Space: a.id.Space()}
+	return view.Get(a.h.ctx, key)
+}
+
+// mayRest reports whether the actor may sleep, as far as it is its own business. While requests are open
+// it may not: what answers them may be in the guest's memory.
+func (a *actor) mayRest() bool { return a.requests.expire(time.Now()) == 0 }
+
+// await returns when there may be something to do.
+func (a *actor) await(idle *time.Timer) {
+	var due <-chan time.Time
+	if next := a.agenda.next(); !next.IsZero() {
+		timer := time.NewTimer(max(0, min(next.Sub(a.h.now()), longest)))
+		defer timer.Stop()
+		due = timer.C
+	}
+	select {
+	case <-a.mail.ready:
+	case <-due:
+	case <-idle.C:
+		if a.requests.expire(time.Now()) > 0 {
+			idle.Reset(a.h.cfg.IdleTime)
+			return
+		}
+		a.mail.nudge()
 	}
 }
 
@@ -164,13 +268,7 @@ func (a *actor) prepare(e *entry) error {
 			return err
 		}
 	}
-	if err := a.upgrade(e.deadline); err != nil {
-		return err
-	}
-	if _, ok := a.version.Actors[a.record.Name].Actions[e.request.Action]; !ok && e.kind == entryAction {
-		return a.noAction(e.request.Action)
-	}
-	return nil
+	return a.upgrade(e.deadline)
 }
 
 // reclaim gets a new lease after the store refused a delta. What the guest remembers of refused
@@ -188,7 +286,7 @@ func (a *actor) reclaim() error {
 	}
 	a.flight.mend()
 	a.distrust()
-	return nil
+	return a.loadAgenda()
 }
 
 // distrust says that the guest's memory may hold what was not committed. A module with a manifest
@@ -282,7 +380,9 @@ func (a *actor) destroy(e *entry) bool {
 // end gives everything back. Whoever waits on done finds the actor gone.
 func (a *actor) end() {
 	a.flight.drain()
+	a.requests.lose(errReplyLost)
 	a.putToSleep()
+	a.gotToWork()
 	if a.code != nil {
 		a.code.Release()
 	}
@@ -290,8 +390,16 @@ func (a *actor) end() {
 		a.h.cfg.Store.Release(a.lease)
 	}
 	a.h.forget(a)
+	if next := a.agenda.due(); !next.IsZero() && !a.gone {
+		if !next.After(a.h.now()) {
+			a.h.alarm.rest(a.id) // it could not do its work
+		}
+		a.h.alarm.again()
+	}
 	close(a.done)
 }
+
+var errReplyLost = &abi.Error{Code: abi.CodeReplyLost}
 
 // seed returns the randomness of a turn: unforgeable outside the process, never the same for two
 // turns.

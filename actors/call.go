@@ -40,13 +40,31 @@ const (
 // Call runs an action in the actor's next free turn and returns its answer once the turn, and all
 // that it may have read, is durable.
 func (h *Host) Call(ctx context.Context, id tenants.ActorID, r Request) (Reply, error) {
+	e, err := h.actionEntry(r)
+	if err != nil {
+		return Reply{}, err
+	}
+	e.outside = true
+	e.lineage = lineage{subject: r.Caller, origin: r.Caller}
+	return h.post(ctx, id, e)
+}
+
+// actionEntry returns an entry that runs an action.
+func (h *Host) actionEntry(r Request) (*entry, error) {
 	if len(r.Args) > abi.MaxArgs || len(r.Raw) > abi.MaxArgs {
-		return Reply{}, abi.Errorf(abi.CodeBodyTooLarge, "the arguments are larger than %d bytes", abi.MaxArgs)
+		return nil, abi.Errorf(abi.CodeBodyTooLarge, "the arguments are larger than %d bytes", abi.MaxArgs)
 	}
 	if r.Args == nil {
 		r.Args = json.RawMessage("[]")
 	}
-	e := newEntry(entryAction, h.deadline())
-	e.outside, e.request = true, r
-	return h.post(ctx, id, e)
+	k := &ask{Turn: abi.Turn{Kind: abi.KindAction, Name: r.Action, Args: r.Args}, raw: r.Raw, isRaw: r.IsRaw}
+	return newEntry(entryTurn, h.deadline(), func(t *turn) (Reply, error) { return t.action(k) }), nil
+}
+
+// action runs an action, if the actor has it.
+func (t *turn) action(k *ask) (Reply, error) {
+	if _, ok := t.a.version.Actors[t.a.record.Name].Actions[k.Name]; !ok {
+		return Reply{}, t.a.noAction(k.Name)
+	}
+	return t.runGuest(k)
 }

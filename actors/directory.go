@@ -117,8 +117,9 @@ func (h *Host) birth(ctx context.Context, a tenants.Address, o CreateOptions) (I
 	}
 	newborn := h.startLocked(id, &rec)
 	h.mu.Unlock()
-	e := newEntry(entryCreate, h.deadline())
-	e.create = o
+	k := &ask{Turn: abi.Turn{Kind: abi.KindCreate, Args: o.Input}}
+	e := newEntry(entryCreate, h.deadline(), func(t *turn) (Reply, error) { return t.runGuest(k) })
+	e.lineage = lineage{subject: o.Caller, origin: o.Caller}
 	if err := newborn.mail.put(e); err != nil {
 		return Info{}, false, err
 	}
@@ -225,6 +226,6 @@ func (h *Host) ActorNames(_ context.Context, ns tenants.ID) ([]string, error) {
 
 // Destroy ends an actor: when it returns, its address is free and none of its data can be read.
 func (h *Host) Destroy(ctx context.Context, id tenants.ActorID) error {
-	_, err := h.post(ctx, id, newEntry(entryDestroy, h.deadline()))
+	_, err := h.post(ctx, id, newEntry(entryDestroy, h.deadline(), nil))
 	return err
 }

@@ -71,7 +71,7 @@ func (f *flight) landed(err error) {
 		d.gate = nil
 		f.mu.Unlock()
 		for _, o := range gate {
-			o.open(err)
+			o.release(err)
 		}
 		f.mu.Lock()
 	}
@@ -131,25 +131,32 @@ func (f *flight) mend() {
 	f.refuse = nil
 }
 
-// outbox is what one turn wants to say outside, held until its commit.
+// outbox is what one turn wants to say outside, held until its commit. Its functions run on a
+// goroutine of the store's and must not block.
 type outbox struct {
-	entry  *entry
-	reply  Reply
-	err    error
-	events []Event
-	emit   func([]Event)
+	request *request
+	reply   Reply
+	err     error
+	open    bool     // the request stays open
+	effects []func() // events and the like, in the order in which the turn made them
+	undo    []func() // what to take back if the turn was not committed
 }
 
-// open lets the outbox out, or drops it and answers why the store did not take the turn.
-func (o *outbox) open(err error) {
+// release lets the outbox out, or drops it and answers why the store did not take the turn.
+func (o *outbox) release(err error) {
 	if err != nil {
-		o.entry.answer(Reply{}, commitError(err))
+		for _, f := range o.undo {
+			f()
+		}
+		o.request.answer(Reply{}, commitError(err))
 		return
 	}
-	if len(o.events) > 0 {
-		o.emit(o.events)
+	for _, f := range o.effects {
+		f()
 	}
-	o.entry.answer(o.reply, o.err)
+	if !o.open {
+		o.request.answer(o.reply, o.err)
+	}
 }
 
 // commitError says to a client why a turn was not committed.

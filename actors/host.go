@@ -91,6 +91,7 @@ type Host struct {
 	instances *instances
 	logs      *feeds[LogLine]
 	events    *feeds[Event]
+	alarm     *alarm
 
 	clockMu sync.Mutex // guards clock
 	clock   time.Time  // the latest that anybody was shown
@@ -102,7 +103,7 @@ type Host struct {
 	draining bool
 }
 
-// Start returns a running Host. It starts no goroutine until an actor is needed.
+// Start returns a running Host. Actors that have something due begin at once.
 func Start(cfg Config) (*Host, error) {
 	cfg.setDefaults()
 	if cfg.Store == nil || cfg.Registry == nil || cfg.Sandbox == nil {
@@ -123,6 +124,7 @@ func Start(cfg Config) (*Host, error) {
 	}
 	rand.Read(h.seedKey) // never fails; see crypto/rand
 	h.ctx, h.cancel = context.WithCancel(context.Background())
+	h.alarm = startAlarm(h)
 	return h, nil
 }
 
@@ -186,7 +188,7 @@ func (h *Host) Close() error {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	h.Drain(ctx)
-	h.cancel()
+	h.alarm.stop(h.cancel)
 	return nil
 }
 

@@ -1,10 +1,8 @@
 package actors
 
 import (
-	"context"
 	"errors"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
@@ -78,6 +76,9 @@ func (m *mailbox) nudge() {
 	m.signal()
 }
 
+// poke lets the actor look again at what is due.
+func (m *mailbox) poke() { m.signal() }
+
 // signal wakes the actor's goroutine; a signal that is already waiting serves.
 func (m *mailbox) signal() {
 	select {
@@ -121,69 +122,28 @@ func (m *mailbox) fail(err error) {
 	}
 }
 
-// entry is one thing that an actor is asked to do.
+// entry is one thing that an actor is asked to do: a turn, whatever began it.
 type entry struct {
-	kind     entryKind
-	outside  bool // counts against the mailbox
-	deadline time.Time
-	request  Request       // of an action
-	create   CreateOptions // of a creation
-
-	state  atomic.Int32
-	result chan result // capacity 1
+	*request
+	kind    entryKind
+	outside bool // counts against the mailbox
+	// run is what the turn does, on the actor's goroutine, with a guest or without one. What it leaves in
+	// the turn is committed if it returns no error.
+	run func(t *turn) (Reply, error)
+	// settle, when not nil, is for work that a durable record began. After a failure of run it writes, in a
+	// turn that is committed instead, what becomes of the record. Refusals of ours do not come to it.
+	settle func(t *turn, failure error) error
 }
 
 type entryKind uint8
 
 const (
-	entryAction entryKind = iota
+	entryTurn entryKind = iota
 	entryCreate
 	entryDestroy
 )
 
-type result struct {
-	reply Reply
-	err   error
-}
-
-// An entry is either taken by the actor or given up by the one who waits, never both.
-const (
-	entryWaiting = iota
-	entryTaken
-	entryGivenUp
-)
-
-func newEntry(kind entryKind, deadline time.Time) *entry {
-	return &entry{kind: kind, deadline: deadline, result: make(chan result, 1)}
-}
-
-// take reports whether the actor may run the entry.
-func (e *entry) take() bool { return e.state.CompareAndSwap(entryWaiting, entryTaken) }
-
-// answer gives the result to the one who waits. It never blocks; it must be called once.
-func (e *entry) answer(r Reply, err error) { e.result <- result{r, err} }
-
-// wait returns the answer. If ctx ends first, an entry that nobody has taken will never run; one
-// that runs goes on without us when the client has gone, and is waited for when only its time is
-// up: its turn ends by the same deadline and knows better how.
-func (e *entry) wait(ctx context.Context) (Reply, error) {
-	late := time.NewTimer(time.Until(e.deadline))
-	defer late.Stop()
-	select {
-	case r := <-e.result:
-		return r.reply, r.err
-	case <-ctx.Done():
-		e.state.CompareAndSwap(entryWaiting, entryGivenUp)
-		return Reply{}, &abi.Error{Code: abi.CodeActionTimedOut, Message: "The client went away", Cause: context.Cause(ctx)}
-	case <-late.C:
-	}
-	if e.state.CompareAndSwap(entryWaiting, entryGivenUp) {
-		return Reply{}, abi.Errorf(abi.CodeActionTimedOut, "The request waited too long for the actor")
-	}
-	select {
-	case r := <-e.result:
-		return r.reply, r.err
-	case <-ctx.Done():
-		return Reply{}, abi.Wrap(abi.CodeActionTimedOut, context.Cause(ctx))
-	}
+// newEntry returns an entry for which somebody waits until deadline.
+func newEntry(kind entryKind, deadline time.Time, run func(*turn) (Reply, error)) *entry {
+	return &entry{kind: kind, request: &request{deadline: deadline, result: make(chan result, 1)}, run: run}
 }

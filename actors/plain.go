@@ -35,21 +35,21 @@ func plainActions(entries []string) map[string]abi.ActionManifest {
 }
 
 // runPlain runs a turn of a plain module: bytes in, bytes out, by the Extism kernel.
-func (a *actor) runPlain(t *turn, e *entry) (Reply, error) {
-	export := e.request.Action
+func (a *actor) runPlain(t *turn, k *ask) (Reply, error) {
+	export := k.Name
 	var input []byte
 	var err error
 	switch {
-	case e.kind == entryCreate:
+	case k.Kind == abi.KindCreate:
 		if !a.code.Has(hookCreate) {
 			return Reply{}, nil
 		}
 		export = hookCreate
-		input, err = plainInput(a.version.Input, listOf(e.create.Input))
-	case e.request.IsRaw:
-		input = e.request.Raw
+		input, err = plainInput(a.version.Input, listOf(k.Args))
+	case k.isRaw:
+		input = k.raw
 	default:
-		input, err = plainInput(a.version.Input, e.request.Args)
+		input, err = plainInput(a.version.Input, k.Args)
 	}
 	if err != nil {
 		return Reply{}, err
@@ -66,7 +66,7 @@ func (a *actor) runPlain(t *turn, e *entry) (Reply, error) {
 		}
 		return Reply{}, &abi.Error{Code: abi.CodeUser, Name: "plugin_error", Message: clip(text)}
 	}
-	return plainReply(t, c, e.request.IsRaw)
+	return plainReply(t, c, k.isRaw)
 }
 
 func listOf(doc []byte) []byte {

@@ -18,6 +18,7 @@ const (
 	tableState  = 's' // one row
 	tableKV     = 'k'
 	tableVars   = 'v'
+	tableAgenda = 'g' // see agenda.go
 )
 
 var (

@@ -14,12 +14,13 @@ import (
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
 	"github.com/vivarium-run/vivarium/kv"
 	"github.com/vivarium-run/vivarium/sandbox"
+	"github.com/vivarium-run/vivarium/tenants"
 )
 
-// runTurn is the one path on which guest code runs for an actor:
+// runTurn is the one path of all turns, with a guest or without one:
 //
 //  1. begin: clock, seed, deadline, an empty overlay over the deltas in flight and the store;
-//  2. run the guest;
+//  2. run what the entry asks for;
 //  3. on success hand the overlay to the store as one delta, on failure drop it;
 //  4. AFTER the delta, and every delta before it, is durable: open the outbox.
 //
@@ -27,42 +28,113 @@ import (
 func (a *actor) runTurn(e *entry) error {
 	ctx, cancel := context.WithDeadline(a.h.ctx, e.deadline)
 	defer cancel()
-	t := a.begin(ctx)
-	defer func() { t.flush(); a.turn = nil }()
-	reply, err := a.runGuest(t, e)
+	t := a.begin(ctx, e)
+	reply, err := e.run(t)
+	t.end()
 	if err != nil {
-		a.distrust()
-		a.release(&outbox{entry: e, err: err})
-		return err
+		return a.fail(e, t, err)
 	}
-	a.reload, a.varBytes = false, t.varBytes
-	o := &outbox{entry: e, reply: reply, events: t.events, emit: func(ev []Event) { a.h.events.add(a.id, ev...) }}
+	if t.guest {
+		a.reload, a.varBytes = false, t.varBytes
+	}
+	if t.open {
+		a.requests.keep(e.request)
+	}
+	o := &outbox{request: e.request, reply: reply, open: t.open, effects: t.effects, undo: t.undo}
 	if e.kind == entryCreate {
 		return a.commitBirth(t, o)
 	}
-	if t.changes.Len() == 0 {
-		a.release(o)
-		return nil
+	return a.commitTurn(t, o)
+}
+
+// fail drops what a turn did and answers why. If a durable record began it, the record's new standing is
+// committed in its place.
+func (a *actor) fail(e *entry, t *turn, failure error) error {
+	if t.guest {
+		a.distrust()
 	}
-	a.commit(&kv.Delta{Ops: t.changes.Ops()}, t.changes, o)
-	return nil
+	for _, f := range t.undo {
+		f()
+	}
+	o := &outbox{request: e.request, err: failure}
+	if e.settle == nil || isRefusal(failure) {
+		a.release(o)
+		return failure
+	}
+	ctx, cancel := context.WithTimeout(a.h.ctx, a.h.cfg.TurnTime)
+	defer cancel()
+	t = a.begin(ctx, e)
+	err := e.settle(t, failure)
+	t.end()
+	if err == nil {
+		o.effects, o.undo = t.effects, t.undo
+		err = a.commitTurn(t, o)
+	}
+	if err != nil {
+		a.release(&outbox{request: e.request, err: errors.Join(failure, err)})
+	}
+	return failure
+}
+
+// isRefusal reports whether a failure is a refusal of ours, which does not count as an attempt at work
+// that a durable record began.
+func isRefusal(err error) bool {
+	switch abi.CodeOf(err) {
+	case abi.CodeActorOverloaded, abi.CodeUnavailable, abi.CodeStorageFull, abi.CodeHostBusy, abi.CodeActorNoVersion, abi.CodeActorConflict,
+		abi.CodeCrashLoop, abi.CodeInternal, abi.CodeOutcomeUnknown:
+		return true
+	}
+	return false
 }
 
 // begin makes the next turn.
-func (a *actor) begin(ctx context.Context) *turn {
+func (a *actor) begin(ctx context.Context, e *entry) *turn {
 	a.turns++
 	if now := a.h.now(); now.After(a.clock) {
 		a.clock = now // it never goes back, whatever the machine's clock does
 	}
+	a.requests.number(e.request)
 	changes := &kv.Overlay{}
 	t := &turn{
 		Nothing: hostfuncs.Nothing{Err: errNotYet},
-		a:       a, ctx: ctx, number: a.turns, now: a.clock, varBytes: a.varBytes, changes: changes,
+		a:       a, ctx: ctx, entry: e, number: a.turns, now: a.clock, varBytes: a.varBytes, changes: changes,
 		// The layers are taken BEFORE any snapshot of the store is opened.
 		view: kv.View{Layers: a.flight.layers(changes), Store: a.h.cfg.Store, Space: a.id.Space()},
 	}
 	a.turn = t
 	return t
+}
+
+// end closes what a turn printed. Nothing of the guest runs after it.
+func (t *turn) end() {
+	t.flush()
+	t.a.turn = nil
+}
+
+// commitTurn hands what a turn wrote to the store; the outbox opens when it is durable.
+func (a *actor) commitTurn(t *turn, o *outbox) error {
+	if t.changes.Len() == 0 {
+		a.release(o)
+		return nil
+	}
+	d := &kv.Delta{Ops: t.changes.Ops()}
+	if err := a.plan(t, d); err != nil {
+		a.release(&outbox{request: o.request, err: err, undo: o.undo})
+		return err
+	}
+	a.commit(d, t.changes, o)
+	return nil
+}
+
+// plan brings the agenda up to date, and the moment at which the store shall have the actor woken.
+func (a *actor) plan(t *turn, d *kv.Delta) error {
+	if err := a.agenda.apply(t.changes); err != nil {
+		return err
+	}
+	if due := a.agenda.due(); !due.Equal(a.due) {
+		a.due, d.Due = due, &due
+	}
+	return nil
 }
 
 // commit hands a delta to the store; the outbox opens when it is durable.
@@ -77,7 +149,7 @@ func (a *actor) commit(d *kv.Delta, changes *kv.Overlay, o *outbox) {
 // read.
 func (a *actor) release(o *outbox) {
 	if !a.flight.follow(o) {
-		o.open(nil)
+		o.release(nil)
 	}
 }
 
@@ -89,20 +161,34 @@ func (a *actor) commitBirth(t *turn, o *outbox) error {
 		return fmt.Errorf("actors: encode record: %w", err)
 	}
 	t.changes.Put(recordKey, row)
-	a.commit(&kv.Delta{Ops: t.changes.Ops(), Bind: a.record.info(a.id).Address.Binding()}, t.changes, o)
+	d := &kv.Delta{Ops: t.changes.Ops(), Bind: a.record.info(a.id).Address.Binding()}
+	if err := a.plan(t, d); err != nil {
+		a.release(&outbox{request: o.request, err: err, undo: o.undo})
+		return err
+	}
+	a.commit(d, t.changes, o)
 	a.flight.drain()
 	return a.flight.broken()
 }
 
-// runGuest runs the guest for an entry and sorts out how it ended.
-func (a *actor) runGuest(t *turn, e *entry) (Reply, error) {
+// ask is what a guest is asked in a turn.
+type ask struct {
+	abi.Turn        // all but Actor, Request, Reload and who asks, which the turn knows
+	raw      []byte // bytes for a plain module, instead of Args
+	isRaw    bool
+}
+
+// runGuest runs the guest in a turn and sorts out how it ended.
+func (t *turn) runGuest(k *ask) (Reply, error) {
+	a := t.a
 	if err := a.ensureInstance(t); err != nil {
 		return Reply{}, err
 	}
+	t.guest = true
 	if a.version.Plain {
-		return a.runPlain(t, e)
+		return a.runPlain(t, k)
 	}
-	return a.runSDK(t, e)
+	return a.runSDK(t, k)
 }
 
 // ensureInstance makes the actor's instance if it has none. Start-up code runs outside the turn.
@@ -167,15 +253,15 @@ func (a *actor) failure(err error) error {
 }
 
 // runSDK runs a turn of a module with a manifest: an envelope in, an envelope out.
-func (a *actor) runSDK(t *turn, e *entry) (Reply, error) {
-	env := abi.Turn{Actor: a.record.Name, Reload: a.reload}
-	switch {
-	case e.kind == entryCreate:
-		env.Kind, env.Args, env.Caller = abi.KindCreate, e.create.Input, e.create.Caller
-	case e.request.IsRaw:
+func (a *actor) runSDK(t *turn, k *ask) (Reply, error) {
+	if k.isRaw {
 		return Reply{}, abi.Errorf(abi.CodeUnsupportedType, "this module's actions take JSON")
-	default:
-		env.Kind, env.Name, env.Args, env.Caller = abi.KindAction, e.request.Action, e.request.Args, e.request.Caller
+	}
+	env := k.Turn
+	env.Actor, env.Reload, env.Request = a.record.Name, a.reload, t.entry.id
+	env.Caller, env.Origin = t.entry.subject, t.entry.origin
+	if sender := t.entry.sender; sender != (tenants.ActorID{}) {
+		env.Sender = sender.String()
 	}
 	a.buf = abi.AppendTurn(a.buf[:0], &env)
 	c := hostfuncs.NewCall(t.ctx, t, &a.kernel, a.instance, a.buf)
@@ -188,14 +274,16 @@ func (a *actor) runSDK(t *turn, e *entry) (Reply, error) {
 		a.dropInstance()
 		return Reply{}, a.failure(&sandbox.TrapError{Kind: "broken contract", Text: fmt.Sprintf("actor_turn returned %d, envelope: %v", n, err)})
 	}
-	return a.readReply(t, c, e, &reply)
+	return a.readReply(t, c, k, &reply)
 }
 
 // readReply turns the guest's answer into a client's.
-func (a *actor) readReply(t *turn, c *hostfuncs.Call, e *entry, r *abi.Reply) (Reply, error) {
+func (a *actor) readReply(t *turn, c *hostfuncs.Call, k *ask, r *abi.Reply) (Reply, error) {
 	switch r.Status {
 	case abi.StatusOK:
 		return jsonReply(t, r.Result)
+	case abi.StatusOpen:
+		return Reply{}, t.keepOpen()
 	case abi.StatusUser:
 		return Reply{}, userError(r)
 	case abi.StatusHidden:
@@ -206,9 +294,21 @@ func (a *actor) readReply(t *turn, c *hostfuncs.Call, e *entry, r *abi.Reply) (R
 		}
 		return Reply{}, a.hidden(r.Message)
 	case abi.StatusNoName:
-		return Reply{}, a.noAction(e.request.Action)
+		return Reply{}, a.noAction(k.Name)
 	}
 	return Reply{}, a.failure(&sandbox.TrapError{Kind: "broken contract", Text: fmt.Sprintf("unknown status %d", r.Status)})
+}
+
+// keepOpen lets the turn's request outlive it.
+func (t *turn) keepOpen() error {
+	if t.entry.result == nil {
+		return nil // nobody waits
+	}
+	if t.a.requests.expire(time.Now()) >= abi.MaxOpenRequests {
+		return &abi.Error{Code: abi.CodeTooManyOpen, Retry: time.Second}
+	}
+	t.open = true
+	return nil
 }
 
 // jsonReply checks a result, which is the guest's word that it is JSON.

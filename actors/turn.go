@@ -21,6 +21,7 @@ type turn struct {
 
 	a      *actor
 	ctx    context.Context
+	entry  *entry
 	number uint64
 	now    time.Time
 	random *rand.ChaCha8 // made when first asked for
@@ -28,7 +29,11 @@ type turn struct {
 	changes *kv.Overlay // what the turn writes
 	view    kv.View     // what it reads: changes, deltas in flight, store
 
-	events      []Event
+	effects     []func() // what happens outside once the turn is durable, in order; see outbox
+	undo        []func() // what is taken back if it never is
+	guest       bool     // the guest ran
+	open        bool     // the request stays open
+	events      int
 	outboxBytes int
 	varBytes    int // of all Extism vars, -1 until known
 	logBytes    int
@@ -229,7 +234,7 @@ func (t *turn) Broadcast(event string, payload []byte) error {
 	switch {
 	case t.startup:
 		return errStartup
-	case len(t.events) >= abi.MaxEvents:
+	case t.events >= abi.MaxEvents:
 		return abi.Errorf(abi.CodeTooManyEvents, "the turn broadcasts more than %d events", abi.MaxEvents)
 	case !isList(payload):
 		return abi.Errorf(abi.CodeInvalidArgument, "an event's payload is a JSON list of its arguments")
@@ -237,9 +242,17 @@ func (t *turn) Broadcast(event string, payload []byte) error {
 	if err := t.say(len(event) + len(payload)); err != nil {
 		return err
 	}
-	t.events = append(t.events, Event{Time: t.now, Name: event, Args: bytes.Clone(payload)})
+	t.events++
+	e := Event{Time: t.now, Name: event, Args: bytes.Clone(payload)}
+	t.after(func() { t.a.h.events.add(t.a.id, e) })
 	return nil
 }
+
+// after lets f run once the turn, and every turn before it, is durable. f must not block.
+func (t *turn) after(f func()) { t.effects = append(t.effects, f) }
+
+// unless lets f run if the turn fails or is not committed. f must not block.
+func (t *turn) unless(f func()) { t.undo = append(t.undo, f) }
 
 // say counts n bytes into the outbox.
 func (t *turn) say(n int) error {

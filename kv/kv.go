@@ -84,6 +84,8 @@ type Lease struct {
 	// Pos is the number of the last delta on disk when the space was claimed; zero means that the
 	// space holds nothing.
 	Pos uint64
+	// Due is the moment at which the space then wanted to be woken; zero means never.
+	Due time.Time
 }
 
 // Op is one change: Put when Value is not nil, else Delete. An empty value is []byte{}.

@@ -69,8 +69,12 @@ func (o *Overlay) Len() int { return len(o.changes) }
 func (o *Overlay) Size() int { return o.size }
 
 // Ops returns the changes, one for each key, in byte order of keys.
-func (o *Overlay) Ops() []Op {
-	all := o.ordered()
+func (o *Overlay) Ops() []Op { return opsOf(o.ordered()) }
+
+// OpsWithin returns the changes of keys in r, one for each key, in byte order of keys.
+func (o *Overlay) OpsWithin(r Range) []Op { return opsOf(o.within(r)) }
+
+func opsOf(all []*change) []Op {
 	ops := make([]Op, len(all))
 	for i, c := range all {
 		ops[i] = Op{Key: c.key, Value: c.value}

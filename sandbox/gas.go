@@ -21,14 +21,15 @@ const (
 // run is one call of a guest: its gas and its slot.
 type run struct {
 	ctx    context.Context
-	budget int64 // gas that was not handed out yet
+	total  int64 // gas of the call
+	budget int64 // what of it was not handed out yet
 	used   int64 // of the call, once it has ended
 	slot   bool  // it holds a run slot
 }
 
 // begin waits for a run slot and hands out the first quantum.
 func (i *Instance) begin(ctx context.Context) error {
-	i.run = run{ctx: ctx, budget: i.v.s.cfg.Gas}
+	i.run = run{ctx: ctx, total: i.allowance(), budget: i.allowance()}
 	if err := i.acquire(); err != nil {
 		return err
 	}
@@ -39,7 +40,7 @@ func (i *Instance) begin(ctx context.Context) error {
 
 // end counts what the call has used and gives its slot back.
 func (i *Instance) end() {
-	i.used = i.v.s.cfg.Gas - i.budget - int64(i.gas.Get())
+	i.used = i.total - i.Left()
 	i.release()
 	i.ctx = nil
 }
@@ -50,6 +51,19 @@ func (i *Instance) take() int64 {
 	i.budget -= q
 	return q
 }
+
+// Limit bounds each later call to gas, if that is less than a call may have anyway; zero lifts the bound.
+func (i *Instance) Limit(gas int64) { i.limit = gas }
+
+func (i *Instance) allowance() int64 {
+	if i.limit > 0 {
+		return min(i.limit, i.v.s.cfg.Gas)
+	}
+	return i.v.s.cfg.Gas
+}
+
+// Left returns the gas that the call which runs may still use.
+func (i *Instance) Left() int64 { return i.budget + int64(i.gas.Get()) }
 
 // Used returns the gas of the last call, or of the start-up if there was none.
 func (i *Instance) Used() int64 { return i.used }
@@ -95,6 +109,10 @@ func (i *Instance) pay(price int64, bytes int) {
 		panic(err)
 	}
 }
+
+// Wait runs f, which blocks, on behalf of the guest that runs. It ends the guest by a panic if too many
+// guests of its class wait already, or if its time is up afterwards.
+func (i *Instance) Wait(f func()) { i.wait(f) }
 
 // wait runs f, which blocks, without a run slot. A namespace may have only so many guests that block,
 // because each keeps its instance meanwhile.

@@ -43,6 +43,7 @@ type Instance struct {
 	gas     api.MutableGlobal       // i64, counts down
 	stack   api.MutableGlobal       // i32, bytes that are left
 	entries map[string]api.Function // looked up once: a lookup allocates a call engine
+	limit   int64                   // gas of a call; zero means what every call has
 	broken  bool                    // a call failed, so it serves nobody any more
 
 	run // the call that runs
@@ -191,7 +192,7 @@ func (i *Instance) call(ctx context.Context, name string) (result uint64, err er
 // Close gives the instance back. One that is whole is reset and waits for the next actor of the
 // version; any other is freed.
 func (i *Instance) Close() {
-	i.env = nil
+	i.env, i.limit = nil, 0
 	if i.broken || i.v.image == nil || !i.v.keepShell(i) {
 		i.drop()
 	}

@@ -70,6 +70,14 @@ func (h *head) setDue(t time.Time) {
 	}
 }
 
+// dueTime is the inverse of setDue, to the millisecond.
+func (h head) dueTime() time.Time {
+	if !h.has(hasDue) {
+		return time.Time{}
+	}
+	return time.UnixMilli(h.due)
+}
+
 // chunkSize is the longest value in one row. Longer ones are cut, to stay away from Badger's value
 // log.
 const chunkSize = 512 << 10

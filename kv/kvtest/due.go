@@ -38,7 +38,11 @@ var dueTests = []test{
 		o.mustDue(at(10))
 		h.s.Release(o.Lease)
 		h.reopen()
-		h.claim(space("a")).mustDue(at(20))
+		o = h.claim(space("a"))
+		if !o.Lease.Due.Equal(at(10)) {
+			h.Errorf("a lease says that the space is due at %v, want %v", o.Lease.Due, at(10))
+		}
+		o.mustDue(at(20))
 		h.wantDue(at(100), "a@20")
 	}},
 	{"nobody is woken early", func(h *harness) {
