@@ -25,6 +25,8 @@ type Info struct {
 type CreateOptions struct {
 	Input  []byte // a JSON document; nil means none
 	Caller string // verified subject of the client; empty means anonymous
+
+	from lineage // of an actor that creates it
 }
 
 func (o CreateOptions) check() error {
@@ -44,7 +46,11 @@ func (h *Host) Create(ctx context.Context, a tenants.Address, o CreateOptions) (
 	if err != nil || created {
 		return info, err
 	}
-	return Info{}, (&abi.Error{Code: abi.CodeActorExists}).With(map[string]any{"existing_actor_id": info.ID.String(), "key": string(a.Key)})
+	return Info{}, exists(info)
+}
+
+func exists(info Info) error {
+	return (&abi.Error{Code: abi.CodeActorExists}).With(map[string]any{"existing_actor_id": info.ID.String(), "key": string(info.Address.Key)})
 }
 
 // GetOrCreate returns the actor at an address, made with o if there is none; created says which.
@@ -119,7 +125,10 @@ func (h *Host) birth(ctx context.Context, a tenants.Address, o CreateOptions) (I
 	h.mu.Unlock()
 	k := &ask{Turn: abi.Turn{Kind: abi.KindCreate, Args: o.Input}}
 	e := newEntry(entryCreate, h.deadline(), func(t *turn) (Reply, error) { return t.runGuest(k) })
-	e.lineage = lineage{subject: o.Caller, origin: o.Caller}
+	e.lineage = o.from
+	if o.from.sender == (tenants.ActorID{}) {
+		e.lineage = lineage{subject: o.Caller, origin: o.Caller}
+	}
 	if err := newborn.mail.put(e); err != nil {
 		return Info{}, false, err
 	}

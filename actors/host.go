@@ -100,6 +100,7 @@ type Host struct {
 	awake    map[tenants.ActorID]*actor
 	byAddr   map[tenants.Address]*actor        // of awake; not those that are being born
 	births   map[tenants.Address]chan struct{} // closed when the birth has ended, well or not
+	waits    waits
 	draining bool
 }
 

@@ -11,10 +11,15 @@ import (
 	"github.com/vivarium-run/vivarium/tenants"
 )
 
+// chainTime is how long a turn that others wait for may wait for a place. They hold places themselves, so
+// it must not queue behind them.
+const chainTime = 100 * time.Millisecond
+
 // instances bounds how many instances live at once, in all and of one namespace. When there is no
 // room, the actor that has been idle longest goes to sleep for the one that wants to run.
 type instances struct {
 	max, share int // in all, of one namespace
+	spare      int // of these, for turns that an actor waits for
 
 	mu      sync.Mutex // guards the fields below
 	live    int
@@ -27,26 +32,39 @@ type instances struct {
 // claim is one who waits for a place.
 type claim struct {
 	ns      tenants.ID
+	chained bool
 	granted chan struct{} // closed when it has got one
 }
 
-// newInstances bounds them to max, of which a namespace has three quarters at most.
+// newInstances bounds them to max, of which a namespace has three quarters at most. The last eighth of
+// both is for turns that are called from a turn, or callers could take all places that their callees need.
 func newInstances(max int) *instances {
-	return &instances{max: max, share: max - max/4, of: map[tenants.ID]int{}, idle: list.New(), places: map[*actor]*list.Element{}}
+	return &instances{max: max, share: max - max/4, spare: max / 8, of: map[tenants.ID]int{}, idle: list.New(), places: map[*actor]*list.Element{}}
 }
 
 // roomLocked reports whether a namespace may have one more place.
-func (s *instances) roomLocked(ns tenants.ID) bool { return s.live < s.max && s.of[ns] < s.share }
+func (s *instances) roomLocked(ns tenants.ID, chained bool) bool {
+	if chained {
+		return s.live < s.max && s.of[ns] < s.share
+	}
+	return s.live < s.max-s.spare && s.of[ns] < s.share-s.spare
+}
 
-// acquire takes a place for a namespace, waiting for one until ctx ends.
-func (s *instances) acquire(ctx context.Context, ns tenants.ID) error {
+// acquire takes a place for a namespace, waiting for one until ctx ends. A turn that is called from a turn
+// waits less.
+func (s *instances) acquire(ctx context.Context, ns tenants.ID, chained bool) error {
 	s.mu.Lock()
-	if s.roomLocked(ns) {
+	if s.roomLocked(ns, chained) {
 		s.takeLocked(ns)
 		s.mu.Unlock()
 		return nil
 	}
-	c := &claim{ns, make(chan struct{})}
+	if chained {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, chainTime)
+		defer cancel()
+	}
+	c := &claim{ns, chained, make(chan struct{})}
 	s.waiting = append(s.waiting, c)
 	s.evictLocked(c)
 	s.mu.Unlock()
@@ -64,6 +82,14 @@ func (s *instances) acquire(ctx context.Context, ns tenants.ID) error {
 	return nil // granted at the last moment
 }
 
+// shareOf is how many places the namespace of c may have.
+func (s *instances) shareOf(c *claim) int {
+	if c.chained {
+		return s.share
+	}
+	return s.share - s.spare
+}
+
 func (s *instances) takeLocked(ns tenants.ID) {
 	s.live++
 	s.of[ns]++
@@ -74,7 +100,7 @@ func (s *instances) takeLocked(ns tenants.ID) {
 func (s *instances) evictLocked(c *claim) {
 	for e := s.idle.Front(); e != nil; e = e.Next() {
 		a := e.Value.(*actor)
-		if s.of[c.ns] >= s.share && a.id.Namespace != c.ns {
+		if s.of[c.ns] >= s.shareOf(c) && a.id.Namespace != c.ns {
 			continue
 		}
 		s.idle.Remove(e)
@@ -93,7 +119,7 @@ func (s *instances) release(ns tenants.ID) {
 		delete(s.of, ns)
 	}
 	for i, c := range s.waiting {
-		if s.roomLocked(c.ns) {
+		if s.roomLocked(c.ns, c.chained) {
 			s.takeLocked(c.ns)
 			s.waiting = slices.Delete(s.waiting, i, i+1)
 			close(c.granted)
@@ -107,7 +133,7 @@ func (s *instances) park(a *actor) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, c := range s.waiting {
-		if c.ns == a.id.Namespace || s.of[c.ns] < s.share {
+		if c.ns == a.id.Namespace || s.of[c.ns] < s.shareOf(c) {
 			return false
 		}
 	}

@@ -16,17 +16,21 @@ type request struct {
 	lineage
 	deadline time.Time
 	state    atomic.Int32
-	result   chan result // capacity 1
-	id       uint64      // within the actor's life; zero until its turn has begun
+	result   chan result  // capacity 1
+	id       uint64       // within the actor's life; zero until its turn has begun
+	used     atomic.Int64 // gas of its turns
 }
+
+// gas returns what the request has used so far.
+func (r *request) gas() int64 { return r.used.Load() }
 
 // lineage is where a request comes from.
 type lineage struct {
-	subject string            // verified subject of the client that asks; empty means anonymous, or an actor
-	sender  tenants.ActorID   // the actor that asks; zero means a client, or the host
-	origin  string            // verified subject of the client at the beginning
-	chain   []tenants.ActorID // actors that wait for this request, the first caller first
-	gas     int64             // what the caller hands down; zero means a turn's own
+	subject string          // verified subject of the client that asks; empty means anonymous, or an actor
+	sender  tenants.ActorID // the actor that asks; zero means a client, or the host
+	origin  string          // verified subject of the client at the beginning
+	chain   []link          // actors through which the request came, the first caller first
+	limit   int64           // gas that the caller hands down; zero means a turn's own
 }
 
 type result struct {
@@ -126,6 +130,6 @@ func (o *openRequests) lose(err error) {
 }
 
 // through returns the lineage of what an actor asks while it serves a request of this lineage.
-func (l lineage) through(id tenants.ActorID) lineage {
-	return lineage{sender: id, origin: l.origin, chain: append(slices.Clone(l.chain), id)}
+func (l lineage) through(at link) lineage {
+	return lineage{sender: at.id, origin: l.origin, chain: append(slices.Clone(l.chain), at)}
 }

@@ -185,6 +185,7 @@ func (t *turn) runGuest(k *ask) (Reply, error) {
 		return Reply{}, err
 	}
 	t.guest = true
+	a.instance.Limit(t.entry.limit)
 	if a.version.Plain {
 		return a.runPlain(t, k)
 	}
@@ -196,7 +197,7 @@ func (a *actor) ensureInstance(t *turn) error {
 	if a.instance != nil {
 		return nil
 	}
-	if err := a.h.instances.acquire(t.ctx, a.id.Namespace); err != nil {
+	if err := a.h.instances.acquire(t.ctx, a.id.Namespace, len(t.entry.chain) > 0); err != nil {
 		return err
 	}
 	t.startup = true
@@ -225,6 +226,7 @@ func (v env) Output(stream int, p []byte) { v.a.turn.Output(stream, p) }
 // call runs one export of the guest. After a failure the instance is gone.
 func (a *actor) call(c *hostfuncs.Call, export string) (int32, error) {
 	n, err := a.instance.Call(c, export)
+	a.turn.entry.used.Add(a.instance.Used())
 	if err != nil {
 		a.dropInstance()
 		return 0, a.failure(err)

@@ -34,6 +34,7 @@ type turn struct {
 	guest       bool     // the guest ran
 	open        bool     // the request stays open
 	events      int
+	calls       int // of other actors
 	outboxBytes int
 	varBytes    int // of all Extism vars, -1 until known
 	logBytes    int

@@ -110,21 +110,26 @@ func (i *Instance) pay(price int64, bytes int) {
 	}
 }
 
-// Wait runs f, which blocks, on behalf of the guest that runs. It ends the guest by a panic if too many
-// guests of its class wait already, or if its time is up afterwards.
-func (i *Instance) Wait(f func()) { i.wait(f) }
-
-// wait runs f, which blocks, without a run slot. A namespace may have only so many guests that block,
-// because each keeps its instance meanwhile.
-func (i *Instance) wait(f func()) {
+// Wait runs f, which blocks, on behalf of the guest that runs, and without its run slot. It refuses if too
+// many guests of the class wait already, because each keeps its instance meanwhile. It ends the guest by a
+// panic if its time is up afterwards.
+func (i *Instance) Wait(f func()) error {
 	s := i.v.s
 	if !s.block(i.v.key.class) {
-		panic(&abi.Error{Code: abi.CodeActorOverloaded, Message: "Too many actions of the namespace wait for something", Retry: time.Second})
+		return &abi.Error{Code: abi.CodeActorOverloaded, Message: "Too many actions of the namespace wait for something", Retry: time.Second}
 	}
 	i.release()
 	f()
 	s.unblock(i.v.key.class)
 	if err := i.acquire(); err != nil {
+		panic(err)
+	}
+	return nil
+}
+
+// wait is Wait for functions that cannot refuse.
+func (i *Instance) wait(f func()) {
+	if err := i.Wait(f); err != nil {
 		panic(err)
 	}
 }

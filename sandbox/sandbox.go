@@ -57,8 +57,8 @@ type Config struct {
 	StackBytes int64
 	// Slots is how many guests run at one time. Zero means one for each processor.
 	Slots int
-	// Blocked is how many guests of one class may wait at one time, in sleep for instance. Zero means
-	// 64.
+	// Blocked is how many guests of one class may wait at one time, for another actor for instance. Zero means
+	// 187, a quarter of what a namespace may have of 1,000 instances.
 	Blocked int
 	// IdleVersions is how many versions without instances are kept in memory. Zero means 32.
 	IdleVersions int
@@ -73,7 +73,7 @@ func (c *Config) setDefaults() {
 	orElse(&c.Quantum, 1_000_000)
 	orElse(&c.StackBytes, abi.MaxStack)
 	orElse(&c.Slots, runtime.GOMAXPROCS(0))
-	orElse(&c.Blocked, 64)
+	orElse(&c.Blocked, 187)
 	orElse(&c.IdleVersions, 32)
 	orElse(&c.IdleShells, 16)
 	if c.CompiledDir == "" {

@@ -62,7 +62,7 @@ var seen int
 func manifest() int32 {
 	all := []abi.Hook{abi.HookWake, abi.HookSleep, abi.HookDestroy, abi.HookConnect, abi.HookDisconnect, abi.HookRequest, abi.HookGone,
 		abi.HookOpen, abi.HookMessage, abi.HookClose, abi.HookUpgrade, abi.HookSubscribe, abi.HookPublish}
-	actions := map[string]abi.ActionManifest{"do": {}, "nop": {}, "echo": {}}
+	actions := map[string]abi.ActionManifest{"do": {}, "run": {}, "nop": {}, "echo": {}}
 	queues := map[string]abi.QueueManifest{"jobs": {}, "batch": {Batch: 10}}
 	m := abi.Manifest{ABI: abi.ABIVersion, SDK: "script/1", Codec: abi.JSON, Egress: []string{"*"}, Uploads: true, Actors: map[string]abi.ActorManifest{
 		"hooked": {Actions: actions, Queues: queues, Hooks: all},
@@ -95,6 +95,12 @@ func run(t *abi.Turn) abi.Reply {
 			return abi.Reply{}
 		case "echo":
 			return abi.Reply{Result: t.Args}
+		case "run":
+			var key []string
+			if err := json.Unmarshal(t.Args, &key); err != nil || len(key) == 0 {
+				return abi.Reply{Status: abi.StatusUser, Name: "bad_script"}
+			}
+			return stored(t, key[0])
 		}
 		var args [][]step
 		if err := json.Unmarshal(t.Args, &args); err != nil || len(args) == 0 {
@@ -104,15 +110,23 @@ func run(t *abi.Turn) abi.Reply {
 	}
 	note(t)
 	for _, key := range []string{fmt.Sprintf("on/%d/%s", t.Kind, t.Name), fmt.Sprintf("on/%d", t.Kind)} {
-		if n := op_kv_get(key); n >= 0 {
-			var steps []step
-			if err := json.Unmarshal([]byte(result()), &steps); err != nil {
-				panic(err)
-			}
-			return script(t, steps)
+		if op_kv_get(key) >= 0 {
+			return stored(t, key)
 		}
 	}
 	return abi.Reply{}
+}
+
+// stored runs the script in a KV item.
+func stored(t *abi.Turn, key string) abi.Reply {
+	if op_kv_get(key) < 0 {
+		return abi.Reply{Status: abi.StatusUser, Name: "no_script"}
+	}
+	var steps []step
+	if err := json.Unmarshal([]byte(result()), &steps); err != nil {
+		panic(err)
+	}
+	return script(t, steps)
 }
 
 // note writes a turn down.
