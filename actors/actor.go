@@ -190,9 +190,15 @@ func (a *actor) read(key []byte) ([]byte, error) {
 	return view.Get(a.h.ctx, key)
 }
 
-// mayRest reports whether the actor may sleep, as far as it is its own business. While requests are open
-// it may not: what answers them may be in the guest's memory.
-func (a *actor) mayRest() bool { return a.requests.expire(time.Now()) == 0 }
+// mayRest reports whether the actor may sleep, as far as it is its own business. It may not while requests
+// are open, since what answers them may be in the guest's memory, or while work on its agenda goes on
+// elsewhere, which would begin again. A host that stops waits for the former, with a bound.
+func (a *actor) mayRest() bool {
+	if a.h.ctx.Err() != nil {
+		return true
+	}
+	return a.requests.expire(time.Now()) == 0 && (a.agenda.working() == 0 || a.h.isDraining())
+}
 
 // await returns when there may be something to do.
 func (a *actor) await(idle *time.Timer) {
@@ -205,8 +211,10 @@ func (a *actor) await(idle *time.Timer) {
 	select {
 	case <-a.mail.ready:
 	case <-due:
+	case <-a.h.ctx.Done():
+		a.mail.nudge()
 	case <-idle.C:
-		if a.requests.expire(time.Now()) > 0 {
+		if !a.mayRest() {
 			idle.Reset(a.h.cfg.IdleTime)
 			return
 		}
@@ -267,6 +275,9 @@ func (a *actor) prepare(e *entry) error {
 		if err := a.reclaim(); err != nil {
 			return err
 		}
+	}
+	if e.bare {
+		return nil
 	}
 	return a.upgrade(e.deadline)
 }

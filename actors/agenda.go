@@ -27,6 +27,7 @@ const (
 	agendaOutgoing agendaKind = 'o'
 	agendaQueue    agendaKind = 'q'
 	agendaTask     agendaKind = 't'
+	agendaForget   agendaKind = 'f' // see sends.go
 )
 
 // agendaKey returns the key of a row.
@@ -163,11 +164,8 @@ func (g *agenda) idle(key string, notBefore time.Time) {
 	}
 }
 
-// busy reports whether work on a row goes on elsewhere.
-func (g *agenda) busy(key string) bool {
-	it := g.items[key]
-	return it != nil && it.at < 0
-}
+// working returns how many rows are busy.
+func (g *agenda) working() int { return len(g.items) - len(g.queue) }
 
 // has reports whether there is such a row.
 func (g *agenda) has(key string) bool { return g.items[key] != nil }

@@ -19,6 +19,9 @@ const (
 	tableKV     = 'k'
 	tableVars   = 'v'
 	tableAgenda = 'g' // see agenda.go
+
+	tableSent     = 'S' // number of the last send, by receiver
+	tableReceived = 'R' // number of the last send that was done, by sender
 )
 
 var (

@@ -35,6 +35,7 @@ type turn struct {
 	open        bool     // the request stays open
 	events      int
 	calls       int // of other actors
+	sends       int // that the turn adds
 	outboxBytes int
 	varBytes    int // of all Extism vars, -1 until known
 	logBytes    int

@@ -1,0 +1,292 @@
+package actors
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/vivarium-run/vivarium/hostfuncs/abi"
+	"github.com/vivarium-run/vivarium/kv"
+	"github.com/vivarium-run/vivarium/tenants"
+)
+
+// A send is part of the sender's turn and happens once in effect. Sends of one actor to another are
+// numbered, delivered in order, one at a time:
+//
+//  1. the sender's delta holds the send, an agenda row, and the number of the last one to the receiver;
+//  2. once it is durable a courier posts it to the receiver, whose delta holds what the action did and
+//     the number; a number that is not above the receiver's is done already;
+//  3. once that is durable the sender's next delta deletes the send;
+//  4. once that is durable, and nothing more has been sent for a while, the receiver is told that its row
+//     may go, and then the sender's number goes.
+//
+// A crash between any two steps repeats the later one, which finds its effect there. No row is dropped by
+// age.
+
+// outgoing is the body of a send's agenda row.
+type outgoing struct {
+	Queue    bool            `json:"queue,omitempty"` // Name is a queue and Body its message
+	Name     string          `json:"name"`
+	Body     json.RawMessage `json:"body,omitempty"`
+	Origin   string          `json:"origin,omitempty"`
+	Attempts int             `json:"attempts,omitempty"`
+	Error    string          `json:"error,omitempty"`
+}
+
+func init() {
+	agendaWorks[agendaOutgoing] = (*actor).deliver
+	agendaWorks[agendaForget] = (*actor).tellDone
+}
+
+// forgetTime is how long a pair of actors is quiet before its numbers go.
+const forgetTime = 20 * time.Second
+
+func sentKey(to string) []byte       { return tableKey(tableSent, []byte(to)) }
+func receivedKey(from string) []byte { return tableKey(tableReceived, []byte(from)) }
+
+// sendName is the name of a send's agenda row: byte order is order of numbers.
+func sendName(to string, n uint64) []byte {
+	return binary.BigEndian.AppendUint64([]byte(to), n)
+}
+
+func cutSendName(name []byte) (to string, n uint64, ok bool) {
+	at := len(name) - 8
+	if at < 1 {
+		return "", 0, false
+	}
+	return string(name[:at]), binary.BigEndian.Uint64(name[at:]), true
+}
+
+// Send implements hostfuncs.Peers.
+func (t *turn) Send(target []byte, action string, args []byte) error {
+	if !isList(args) {
+		return errArgs
+	}
+	if len(args) > abi.MaxArgs {
+		return abi.Errorf(abi.CodeBodyTooLarge, "the arguments are larger than %d bytes", abi.MaxArgs)
+	}
+	return t.send(target, outgoing{Name: action, Body: slices.Clone(args)})
+}
+
+// send adds a send to the turn.
+func (t *turn) send(target []byte, o outgoing) error {
+	id, err := t.resolve(target)
+	if err != nil {
+		return err
+	}
+	if t.a.agenda.count(agendaOutgoing)+t.sends >= abi.MaxSends {
+		return &abi.Error{Code: abi.CodeTooManySends, Retry: time.Second}
+	}
+	to := id.String()
+	n, err := t.counter(sentKey(to))
+	if err != nil {
+		return err
+	}
+	o.Origin = t.entry.origin
+	body, err := json.Marshal(o)
+	if err != nil {
+		return err
+	}
+	if err := t.put(agendaKey(agendaOutgoing, sendName(to, n+1)), agendaRow(t.now, body)); err != nil {
+		return err
+	}
+	t.sends++
+	t.setCounter(sentKey(to), n+1)
+	return nil
+}
+
+// counter reads a row that is a number; zero if there is none.
+func (t *turn) counter(key []byte) (uint64, error) {
+	b, ok, err := t.get(key)
+	switch {
+	case err != nil || !ok:
+		return 0, err
+	case len(b) != 8:
+		return 0, fmt.Errorf("actors: counter %q: %w", key, kv.ErrCorrupt)
+	}
+	return binary.BigEndian.Uint64(b), nil
+}
+
+// setCounter writes a row of the host's own, which is not counted against what the guest may write.
+func (t *turn) setCounter(key []byte, n uint64) {
+	t.changes.Put(key, binary.BigEndian.AppendUint64(nil, n))
+}
+
+// deliver hands the oldest send of a pair to a courier; the others of the pair wait.
+func (a *actor) deliver(name, body []byte) (*entry, error) {
+	to, n, ok := cutSendName(name)
+	var o outgoing
+	if !ok || json.Unmarshal(body, &o) != nil {
+		return nil, fmt.Errorf("actors: send %q: %w", name, kv.ErrCorrupt)
+	}
+	if first := a.agenda.first(agendaKey(agendaOutgoing, []byte(to)), 8); first != string(agendaKey(agendaOutgoing, name)) {
+		return nil, nil // busy, until the one before it is done
+	}
+	id, ok := tenants.ParseActorID(a.id.Namespace, to)
+	if !ok {
+		return nil, fmt.Errorf("actors: send to %q: %w", to, kv.ErrCorrupt)
+	}
+	from, h := a.id, a.h
+	go func() { // ends with the request's deadline at the latest; a host that drains does not wait for it
+		_, err := h.post(h.ctx, id, h.receiveEntry(from, n, &o))
+		h.tell(from, func(t *turn) (Reply, error) { return Reply{}, t.delivered(to, n, &o, err) })
+	}()
+	return nil, nil
+}
+
+// tell runs a turn without a guest on an actor, for work that went on elsewhere. If the actor cannot take it
+// now, it does the work again when it wakes: the record is still there.
+func (h *Host) tell(id tenants.ActorID, run func(*turn) (Reply, error)) {
+	e := newEntry(entryTurn, h.deadline(), run)
+	e.bare = true
+	if _, err := h.post(h.ctx, id, e); err != nil && abi.CodeOf(err) == abi.CodeInternal {
+		h.cfg.Logger.Error("work of an actor is not noted", "tenant", id.Namespace, "actor", id, "error", err)
+	}
+}
+
+// receiveEntry is the turn of a send on its receiver.
+func (h *Host) receiveEntry(from tenants.ActorID, n uint64, o *outgoing) *entry {
+	key := receivedKey(from.String())
+	e := newEntry(entryTurn, h.deadline(), func(t *turn) (Reply, error) {
+		done, err := t.counter(key)
+		if err != nil || n <= done {
+			return Reply{}, err
+		}
+		if err := t.receive(from, o); err != nil {
+			return Reply{}, err
+		}
+		t.setCounter(key, n)
+		return Reply{}, nil
+	})
+	e.lineage = lineage{sender: from, origin: o.Origin}
+	return e
+}
+
+func (t *turn) receive(from tenants.ActorID, o *outgoing) error {
+	if o.Queue {
+		return t.receiveMessage(from, o)
+	}
+	_, err := t.action(&ask{Turn: abi.Turn{Kind: abi.KindAction, Name: o.Name, Args: o.Body}})
+	return err
+}
+
+// delivered notes on the sender how a send went.
+func (t *turn) delivered(to string, n uint64, o *outgoing, failure error) error {
+	a := t.a
+	key := agendaKey(agendaOutgoing, sendName(to, n))
+	if !a.agenda.has(string(key)) {
+		return nil // noted already
+	}
+	if failure != nil && (isRefusal(failure) || errors.Is(failure, context.Canceled)) {
+		a.agenda.idle(string(key), t.now.Add(snoozeTime))
+		return nil
+	}
+	if failure != nil {
+		o.Attempts++
+		o.Error = clip(abi.AsError(failure).PublicMessage())
+		if o.Attempts < abi.MaxAttempts && abi.CodeOf(failure) != abi.CodeActorNotFound {
+			body, err := json.Marshal(o)
+			if err != nil {
+				return err
+			}
+			t.changes.Put(key, agendaRow(t.now.Add(backoff(o.Attempts)), body))
+			return nil
+		}
+		if err := t.buryOutgoing(to, o); err != nil {
+			return err
+		}
+	}
+	t.changes.Delete(key)
+	next := a.agenda.after(string(key), agendaKey(agendaOutgoing, []byte(to)), 8)
+	if next != "" {
+		a.agenda.idle(next, t.now)
+		return nil
+	}
+	t.changes.Put(agendaKey(agendaForget, []byte(to)), agendaRow(t.now.Add(forgetTime), binary.BigEndian.AppendUint64(nil, n)))
+	return nil
+}
+
+// backoff is the wait after a number of failed attempts: 1 s, doubling, to a minute.
+func backoff(attempts int) time.Duration {
+	return min(time.Second<<min(attempts-1, 6), time.Minute)
+}
+
+// tellDone lets the receiver, and then the sender, forget the numbers of a pair.
+func (a *actor) tellDone(name, body []byte) (*entry, error) {
+	to := string(name)
+	id, ok := tenants.ParseActorID(a.id.Namespace, to)
+	if !ok || len(body) != 8 {
+		return nil, fmt.Errorf("actors: end of sends to %q: %w", to, kv.ErrCorrupt)
+	}
+	n := binary.BigEndian.Uint64(body)
+	from, h := a.id, a.h
+	go func() { // as in deliver
+		e := newEntry(entryTurn, h.deadline(), func(t *turn) (Reply, error) {
+			done, err := t.counter(receivedKey(from.String()))
+			if err == nil && done == n {
+				t.changes.Delete(receivedKey(from.String()))
+			}
+			return Reply{}, err
+		})
+		e.bare = true
+		_, err := h.post(h.ctx, id, e)
+		h.tell(from, func(t *turn) (Reply, error) { return Reply{}, t.forgotten(to, n, err) })
+	}()
+	return nil, nil
+}
+
+// forgotten ends the sender's side of a pair.
+func (t *turn) forgotten(to string, n uint64, failure error) error {
+	key := agendaKey(agendaForget, []byte(to))
+	if failure != nil && abi.CodeOf(failure) != abi.CodeActorNotFound {
+		t.a.agenda.idle(string(key), t.now.Add(forgetTime))
+		return nil
+	}
+	last, err := t.counter(sentKey(to))
+	if err != nil {
+		return err
+	}
+	if last == n { // else there is a newer send, and its end will come
+		t.changes.Delete(sentKey(to))
+	}
+	t.changes.Delete(key)
+	return nil
+}
+
+// first returns the first key of the index behind a prefix, with n more bytes.
+func (g *agenda) first(prefix []byte, n int) string { return g.after("", prefix, n) }
+
+// after returns the first key of the index behind key, among those with a prefix and n more bytes; empty if
+// there is none.
+func (g *agenda) after(key string, prefix []byte, n int) (next string) {
+	for k := range g.items {
+		if len(k) == len(prefix)+n && strings.HasPrefix(k, string(prefix)) && k > key && (next == "" || k < next) {
+			next = k
+		}
+	}
+	return next
+}
+
+// count returns how many rows of a kind there are.
+func (g *agenda) count(kind agendaKind) (n int) {
+	for k := range g.items {
+		if agendaKind(k[1]) == kind {
+			n++
+		}
+	}
+	return n
+}
+
+// receiveMessage puts a message that an actor sent into a queue.
+func (t *turn) receiveMessage(tenants.ActorID, *outgoing) error { return errNotYet }
+
+// buryOutgoing gives a send up.
+func (t *turn) buryOutgoing(to string, o *outgoing) error {
+	t.a.log("error", "host", fmt.Sprintf("a send of %s to %s was given up: %s", o.Name, to, o.Error))
+	return nil
+}

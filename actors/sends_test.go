@@ -1,0 +1,137 @@
+package actors_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/vivarium-run/vivarium/actors"
+	"github.com/vivarium-run/vivarium/actors/actorstest"
+	"github.com/vivarium-run/vivarium/hostfuncs/abi"
+	"github.com/vivarium-run/vivarium/kv"
+	"github.com/vivarium-run/vivarium/kv/kvtest"
+	"github.com/vivarium-run/vivarium/tenants"
+)
+
+// appendTo is a script that adds a letter to the item "log" of its actor: order and number show.
+func appendTo(key string) [][]actorstest.Step {
+	return do(step("kv_put", key, "x"))
+}
+
+// items returns the KV keys of an actor that begin with a prefix.
+func items(t *testing.T, s *actorstest.Stack, id tenants.ActorID, prefix string) string {
+	t.Helper()
+	list, _, err := s.Host.KVList(t.Context(), id, []byte(prefix), nil, 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var keys []string
+	for _, it := range list {
+		keys = append(keys, string(it.Key))
+	}
+	return strings.Join(keys, " ")
+}
+
+// rows counts an actor's rows in the store by their first byte.
+func rows(t *testing.T, s *actorstest.Stack, id tenants.ActorID) map[string]int {
+	t.Helper()
+	n := map[string]int{}
+	for it, err := range s.Store.Scan(t.Context(), id.Space(), kv.Range{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		n[string(it.Key[:1])]++
+	}
+	return n
+}
+
+// Sends arrive once each, in order, after the turn that made them, and not at all if it fails.
+func TestSend(t *testing.T) {
+	s := openScript(t, nil)
+	a, b := s.Actor(tenants.Default, "script", "a"), s.Actor(tenants.Default, "script", "b")
+	if _, err := s.Do(a, step("send", to(b), "do", appendTo("never")), step("trap")); abi.CodeOf(err) != abi.CodeActorTrapped {
+		t.Fatal(err)
+	}
+	var steps []actorstest.Step
+	for i := range 20 {
+		// Each finds what the one before it left, or fails for good.
+		steps = append(steps, step("send", to(b), "run", []string{fmt.Sprint(i)}))
+		next := []actorstest.Step{step("kv_put", fmt.Sprintf("got/%02d", i), "x")}
+		s.MustDo(b, step("kv_put", fmt.Sprint(i), actorstest.Script(next...)))
+	}
+	s.MustDo(a, steps...)
+	want := make([]string, 20)
+	for i := range want {
+		want[i] = fmt.Sprintf("got/%02d", i)
+	}
+	kvtest.Eventually(t, "sends to arrive", func() bool { return items(t, s, b, "got/") == strings.Join(want, " ") })
+	if got := items(t, s, b, "never"); got != "" {
+		t.Errorf("a failed turn sent %s", got)
+	}
+}
+
+// Once a pair of actors is quiet, neither keeps a row of it.
+func TestSendsLeaveNothing(t *testing.T) {
+	clock := actorstest.NewClock()
+	s := openScript(t, func(c *actors.Config) { c.Now = clock.Now })
+	a, b := s.Actor(tenants.Default, "script", "a"), s.Actor(tenants.Default, "script", "b")
+	s.MustDo(a, step("send", to(b), "do", appendTo("got")))
+	kvtest.Eventually(t, "the send to arrive", func() bool { return items(t, s, b, "got") == "got" && rows(t, s, a)["g"] == 1 })
+	if n := rows(t, s, b); n["R"] != 1 {
+		t.Errorf("the receiver has %v, want its number", n)
+	}
+	clock.Advance(time.Minute)
+	s.Host.Look()
+	kvtest.Eventually(t, "the pair to be forgotten", func() bool {
+		return rows(t, s, a)["g"] == 0 && rows(t, s, a)["S"] == 0 && rows(t, s, b)["R"] == 0
+	})
+}
+
+// Sends outlive the process.
+func TestSendsSurviveRestart(t *testing.T) {
+	dir := t.TempDir()
+	s := actorstest.Open(t, actorstest.Options{Dir: dir})
+	s.Upload(tenants.Default, "script", actorstest.ScriptGuest)
+	a, b := s.Actor(tenants.Default, "script", "a"), s.Actor(tenants.Default, "script", "b")
+	s.MustDo(a, step("send", to(b), "do", appendTo("got/1")), step("send", to(b), "do", appendTo("got/2")))
+	s.Close()
+	s = actorstest.Open(t, actorstest.Options{Dir: dir})
+	kvtest.Eventually(t, "sends to arrive", func() bool { return items(t, s, b, "got/") == "got/1 got/2" })
+}
+
+// A send that fails is tried five times, one to nobody once; then it is given up, and those behind it go on.
+func TestSendsThatFail(t *testing.T) {
+	clock := actorstest.NewClock()
+	s := openScript(t, func(c *actors.Config) { c.Now = clock.Now })
+	a, b := s.Actor(tenants.Default, "script", "a"), s.Actor(tenants.Default, "script", "b")
+	nobody := tenants.NewActorID(tenants.Default)
+	s.MustDo(a, step("send", to(b), "do", do(step("user", "no", "never"))), step("send", to(b), "do", appendTo("after")), step("send", to(nobody), "nop", "[]"))
+	kvtest.Eventually(t, "the failing send to be given up", func() bool {
+		clock.Advance(time.Minute)
+		s.Host.Look()
+		return items(t, s, b, "after") == "after"
+	})
+	log := s.Log(a)
+	if strings.Count(log, "was given up") != 2 {
+		t.Errorf("the log says\n%s", log)
+	}
+}
+
+// There is a bound on sends that wait.
+func TestTooManySends(t *testing.T) {
+	s := openScript(t, nil)
+	a := s.Actor(tenants.Default, "script", "a")
+	nobody := tenants.NewActorID(tenants.Default)
+	var steps []actorstest.Step
+	for range abi.MaxSends + 1 {
+		steps = append(steps, step("send", to(nobody), "nop", "[]"))
+	}
+	got, err := s.Do(a, steps...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got[abi.MaxSends-1].N != 0 || got[abi.MaxSends].N != -int64(abi.CodeTooManyCalls) && got[abi.MaxSends].N != -int64(abi.CodeTooManySends) {
+		t.Errorf("the last sends gave %+v and %+v", got[abi.MaxSends-1], got[abi.MaxSends])
+	}
+}
