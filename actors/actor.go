@@ -1,7 +1,6 @@
 package actors
 
 import (
-	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
@@ -28,21 +27,24 @@ type actor struct {
 	record record        // read-only once the actor is settled
 	done   chan struct{} // closed when the actor has gone and its lease is released
 
-	newborn  bool   // its first entry creates it
-	roused   func() // not nil: the alarm woke it, and waits until it has got to its work
-	requests openRequests
-	agenda   agenda
-	due      time.Time // what the store has, or will have, as the space's due moment
-	lease    kv.Lease
-	number   uint64 // of the newest delta handed to the store
-	turns    uint64 // begun since the actor woke
-	clock    time.Time
-	dueFirst bool // what is due comes before the mailbox, the next time
-	parked   bool // in the host's list of idle instances
-	reload   bool // the guest's memory may be ahead of the store
-	gone     bool // destroyed
-	varBytes int  // of all Extism vars, -1 when unknown
+	newborn    bool   // its first entry creates it
+	roused     func() // not nil: the alarm woke it, and waits until it has got to its work
+	requests   openRequests
+	agenda     agenda
+	due        time.Time // what the store has, or will have, as the space's due moment
+	lease      kv.Lease
+	number     uint64 // of the newest delta handed to the store
+	turns      uint64 // begun since the actor woke
+	clock      time.Time
+	recordOwed bool    // the record has changed since it was written
+	dueFirst   bool    // what is due comes before the mailbox, the next time
+	parked     bool    // in the host's list of idle instances
+	reload     bool    // the guest's memory may be ahead of the store
+	leave      leaving // what the last turn decided
+	gone       bool    // destroyed
+	varBytes   int     // of all Extism vars, -1 when unknown
 
+	cause    string // why the hook wake is owed; empty: it is not
 	version  *tenants.Version
 	code     *sandbox.Version
 	instance *sandbox.Instance
@@ -68,12 +70,13 @@ func (a *actor) run() {
 	for {
 		e := a.next(idle)
 		if e == nil {
+			a.fallAsleep()
 			return
 		}
 		if !a.serve(e) {
 			return
 		}
-		idle.Reset(a.h.cfg.IdleTime)
+		idle.Reset(a.idleTime())
 	}
 }
 
@@ -93,6 +96,7 @@ func (a *actor) open() error {
 		return readError(err)
 	}
 	a.lease, a.number = lease, lease.Pos
+	a.cause = a.causeOfWake()
 	a.requests.last = rand.Uint64N(1<<40) << 12 // exact in a float64, which guests may read it into
 	if a.newborn {
 		return nil
@@ -215,7 +219,7 @@ func (a *actor) await(idle *time.Timer) {
 		a.mail.nudge()
 	case <-idle.C:
 		if !a.mayRest() {
-			idle.Reset(a.h.cfg.IdleTime)
+			idle.Reset(a.idleTime())
 			return
 		}
 		a.mail.nudge()
@@ -245,6 +249,7 @@ func (a *actor) serve(e *entry) bool {
 		return true // nobody waits for it any more
 	}
 	if e.kind == entryDestroy {
+		a.sayGoodbye()
 		return a.destroy(e)
 	}
 	err := a.prepare(e)
@@ -252,6 +257,14 @@ func (a *actor) serve(e *entry) bool {
 		err = a.runTurn(e)
 	} else {
 		e.answer(Reply{}, err)
+	}
+	switch leave := a.leave; {
+	case err != nil:
+	case leave == goToSleep:
+		a.mail.nudge()
+	case leave == beDestroyed && !a.newborn:
+		a.sayGoodbye()
+		return a.destroy(newEntry(entryDestroy, e.deadline, nil))
 	}
 	if err != nil && (a.newborn || errors.Is(err, errNoActor)) {
 		a.mail.fail(errNoActor) // it never was, or is no more
@@ -276,10 +289,17 @@ func (a *actor) prepare(e *entry) error {
 			return err
 		}
 	}
+	a.leave = stay
 	if e.bare {
 		return nil
 	}
-	return a.upgrade(e.deadline)
+	if err := a.h.crashes.check(a.id, a.h.now()); err != nil {
+		return err
+	}
+	if err := a.upgrade(e.deadline); err != nil {
+		return err
+	}
+	return a.awaken()
 }
 
 // reclaim gets a new lease after the store refused a delta. What the guest remembers of refused
@@ -307,33 +327,6 @@ func (a *actor) distrust() {
 	if a.version != nil && a.version.Plain {
 		a.dropInstance()
 	}
-}
-
-// upgrade takes the live version of the actor's module, if it has changed, between two turns.
-func (a *actor) upgrade(deadline time.Time) error {
-	v, err := a.h.cfg.Registry.Resolve(a.id.Namespace, a.record.Name)
-	if err != nil {
-		return err
-	}
-	if v == a.version {
-		return nil
-	}
-	if a.version != nil && v.Module == a.version.Module && v.Number == a.version.Number && v.Digest == a.version.Digest {
-		a.version = v
-		return nil
-	}
-	ctx, cancel := context.WithDeadline(a.h.ctx, deadline)
-	defer cancel()
-	code, err := a.h.acquire(ctx, v.Namespace, v.Digest, func() ([]byte, error) { return a.h.cfg.Registry.Wasm(v.Digest) })
-	if err != nil {
-		return err
-	}
-	a.dropInstance()
-	if a.code != nil {
-		a.code.Release()
-	}
-	a.version, a.code, a.self = v, code, nil
-	return nil
 }
 
 // dropInstance frees the instance; the next turn makes a new one from the version.

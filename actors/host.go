@@ -92,6 +92,7 @@ type Host struct {
 	logs      *feeds[LogLine]
 	events    *feeds[Event]
 	alarm     *alarm
+	crashes   crashes
 
 	clockMu sync.Mutex // guards clock
 	clock   time.Time  // the latest that anybody was shown

@@ -27,6 +27,7 @@ const (
 var (
 	recordKey = []byte{tableRecord}
 	stateKey  = []byte{tableState}
+	wokenKey  = []byte{tableRecord, 'w'} // boot number of the process in which the hook wake ran first
 )
 
 func kvKey(key []byte) []byte   { return tableKey(tableKV, key) }
@@ -42,6 +43,11 @@ type record struct {
 	Key     tenants.Key `json:"key"`
 	Created int64       `json:"created"` // ms since 1970
 	Module  string      `json:"module"`
+	// Version is the number of the module's version that wrote the actor's last delta, as far as a turn had
+	// reason to write since. Kept is that of a live version whose hook upgrade failed: the actor keeps
+	// Version until another is live.
+	Version int `json:"version,omitempty"`
+	Kept    int `json:"kept,omitempty"`
 }
 
 func (r record) info(id tenants.ActorID) Info {

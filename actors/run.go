@@ -34,6 +34,7 @@ func (a *actor) runTurn(e *entry) error {
 	if err != nil {
 		return a.fail(e, t, err)
 	}
+	a.leave = max(a.leave, t.leave)
 	if t.guest {
 		a.reload, a.varBytes = false, t.varBytes
 	}
@@ -117,6 +118,11 @@ func (a *actor) commitTurn(t *turn, o *outbox) error {
 		a.release(o)
 		return nil
 	}
+	if a.recordOwed { // not worth a sync of its own
+		if err := t.writeRecord(); err != nil {
+			return err
+		}
+	}
 	d := &kv.Delta{Ops: t.changes.Ops()}
 	if err := a.plan(t, d); err != nil {
 		a.release(&outbox{request: o.request, err: err, undo: o.undo})
@@ -156,11 +162,10 @@ func (a *actor) release(o *outbox) {
 // commitBirth commits the turn that makes the actor: what its guest wrote, its record and its
 // address. It waits, since nothing can be done with an actor that is not.
 func (a *actor) commitBirth(t *turn, o *outbox) error {
-	row, err := json.Marshal(a.record)
-	if err != nil {
-		return fmt.Errorf("actors: encode record: %w", err)
+	a.record.Version = a.version.Number
+	if err := t.writeRecord(); err != nil {
+		return err
 	}
-	t.changes.Put(recordKey, row)
 	d := &kv.Delta{Ops: t.changes.Ops(), Bind: a.record.info(a.id).Address.Binding()}
 	if err := a.plan(t, d); err != nil {
 		a.release(&outbox{request: o.request, err: err, undo: o.undo})

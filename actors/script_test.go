@@ -17,8 +17,8 @@ func TestScriptedGuest(t *testing.T) {
 	if got[1].B != "value" || got[2].N != 1 {
 		t.Errorf("the script gave %+v", got)
 	}
-	if kinds := s.Kinds(id); kinds != "2" {
-		t.Errorf("the guest saw turns of kind %q, want 2", kinds)
+	if kinds := s.Kinds(id); kinds != "2 3" {
+		t.Errorf("the guest saw turns of kind %q, want 2 3", kinds)
 	}
 	_, err := s.Do(id, actorstest.S("kv_put", "key", "other"), actorstest.S("user", "no", "not today"))
 	if abi.CodeOf(err) != abi.CodeUser {

@@ -33,6 +33,7 @@ type turn struct {
 	undo        []func() // what is taken back if it never is
 	guest       bool     // the guest ran
 	open        bool     // the request stays open
+	leave       leaving  // what the guest wants to become of the actor
 	events      int
 	calls       int // of other actors
 	sends       int // that the turn adds
@@ -366,10 +367,12 @@ func (t *turn) room(key []byte, value int) error {
 		ops--
 	}
 	if bytes > abi.MaxDelta || ops > abi.MaxDeltaOps {
-		return abi.Errorf(abi.CodeDeltaTooLarge, "the turn writes more than %d bytes or %d items", abi.MaxDelta, abi.MaxDeltaOps)
+		return errDeltaTooLarge
 	}
 	return nil
 }
+
+var errDeltaTooLarge = abi.Errorf(abi.CodeDeltaTooLarge, "the turn writes more than %d bytes or %d items", abi.MaxDelta, abi.MaxDeltaOps)
 
 // isList reports whether b is one JSON list.
 func isList(b []byte) bool {

@@ -86,6 +86,8 @@ type Lease struct {
 	Pos uint64
 	// Due is the moment at which the space then wanted to be woken; zero means never.
 	Due time.Time
+	// Written is the epoch of the claim under which that last delta was written.
+	Written Epoch
 }
 
 // Op is one change: Put when Value is not nil, else Delete. An empty value is []byte{}.

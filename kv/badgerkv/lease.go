@@ -98,7 +98,7 @@ func (s *Store) claimLocked(space kv.Space, e *entry) (kv.Lease, error) {
 	if e.landed < e.head.pos && e.landing == nil {
 		e.landing = make(chan struct{})
 	}
-	return kv.Lease{Space: space, Epoch: e.epoch, Pos: e.head.pos, Due: e.head.dueTime()}, nil
+	return kv.Lease{Space: space, Epoch: e.epoch, Pos: e.head.pos, Due: e.head.dueTime(), Written: e.head.epoch}, nil
 }
 
 // awaitLanding returns when reads can see all deltas up to l.Pos. The owner builds its next delta

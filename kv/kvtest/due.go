@@ -42,6 +42,9 @@ var dueTests = []test{
 		if !o.Lease.Due.Equal(at(10)) {
 			h.Errorf("a lease says that the space is due at %v, want %v", o.Lease.Due, at(10))
 		}
+		if w := o.Lease.Written; w == (kv.Epoch{}) || w == o.Lease.Epoch {
+			h.Errorf("a lease of epoch %v says that the space was written under %v", o.Lease.Epoch, w)
+		}
 		o.mustDue(at(20))
 		h.wantDue(at(100), "a@20")
 	}},
