@@ -233,10 +233,17 @@ func (a *actor) call(c *hostfuncs.Call, export string) (int32, error) {
 	n, err := a.instance.Call(c, export)
 	a.turn.entry.used.Add(a.instance.Used())
 	if err != nil {
-		a.dropInstance()
+		a.lose()
 		return 0, a.failure(err)
 	}
 	return n, nil
+}
+
+// lose drops an instance that failed, and with it all that only its memory knew.
+func (a *actor) lose() {
+	a.dropInstance()
+	a.cause = abi.WakeTrap
+	a.requests.lose(errReplyLost)
 }
 
 // failure says to the client and to the log how a guest's run ended early.
@@ -278,7 +285,7 @@ func (a *actor) runSDK(t *turn, k *ask) (Reply, error) {
 	}
 	reply, err := abi.ParseReply(c.Output())
 	if n != 0 || err != nil {
-		a.dropInstance()
+		a.lose()
 		return Reply{}, a.failure(&sandbox.TrapError{Kind: "broken contract", Text: fmt.Sprintf("actor_turn returned %d, envelope: %v", n, err)})
 	}
 	return a.readReply(t, c, k, &reply)
