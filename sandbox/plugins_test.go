@@ -47,7 +47,7 @@ type outcome struct {
 
 func outcomeOf(c *hostfuncs.Call, w *world, n uint64, err error) outcome {
 	out, _ := c.PlainOutput()
-	o := outcome{Result: n, Output: string(out), Text: c.PlainError(), Rows: w.rows}
+	o := outcome{Result: n, Output: string(out) + string(c.Output()), Text: c.PlainError(), Rows: w.rows}
 	var trap *TrapError
 	var exit *sys.ExitError
 	var refused *abi.Error
@@ -119,6 +119,49 @@ func (p *plainEngine) run(t *testing.T, code wazero.CompiledModule, start []stri
 	return outcomeOf(c, w, stack[0], err)
 }
 
+// runsTheSame calls an export of a module metered and from its image, and on the engine alone.
+func runsTheSame(t *testing.T, v *Version, plain *plainEngine, code wazero.CompiledModule, export, input string) outcome {
+	t.Helper()
+	w := newWorld()
+	i := newInstance(t, v, w)
+	defer i.Close()
+	w.begin(nil)
+	c := hostfuncs.NewCall(context.Background(), w, &hostfuncs.Kernel{}, i, []byte(input))
+	n, err := i.Call(c, export)
+	got, want := outcomeOf(c, w, uint64(uint32(n)), err), plain.run(t, code, v.start, export, input)
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("%s(%q) is\n%+v metered and\n%+v plain", export, input, got, want)
+	}
+	t.Logf("%s(%q): %d gas, %d, %.80q %.80q %s", export, input, i.Used(), got.Result, got.Output, got.Text, got.Failure)
+	return got
+}
+
+// Guests of every language that is shown here run metered and from an image as they run on the engine
+// alone, also where they fail.
+func TestGuestsRunTheSame(t *testing.T) {
+	s := open(t, t.TempDir())
+	plain := newPlainEngine(t, s.cfg.Modules)
+	for _, g := range testGuests() {
+		t.Run(g.name, func(t *testing.T) {
+			b := g.wasm(t)
+			v := acquire(t, s, b)
+			code, err := plain.r.CompileModule(context.Background(), b)
+			must(t, err)
+			defer code.Close(context.Background())
+			for _, tn := range g.turns {
+				if o := runsTheSame(t, v, plain, code, tn.export, tn.input); o.Failure != "" {
+					t.Errorf("%s failed: %+v", tn.name, o)
+				}
+			}
+			for _, tn := range g.fails {
+				if o := runsTheSame(t, v, plain, code, tn.export, tn.input); !strings.Contains(o.Output+o.Text+o.Failure, tn.name) {
+					t.Errorf("%s(%q) is %+v, want %q in it", tn.export, tn.input, o, tn.name)
+				}
+			}
+		})
+	}
+}
+
 // The plug-ins that Extism tests its own Go host with run on ours, metered and from an image, as they run
 // on the engine alone; those with imports of their own are refused by the names of these.
 func TestExtismPlugins(t *testing.T) {
@@ -161,17 +204,7 @@ func TestExtismPlugins(t *testing.T) {
 					continue
 				}
 				for _, input := range []string{"", "hello world"} {
-					w := newWorld()
-					i := newInstance(t, v, w)
-					w.begin(nil)
-					c := hostfuncs.NewCall(context.Background(), w, &hostfuncs.Kernel{}, i, []byte(input))
-					n, err := i.Call(c, e.Name)
-					got, want := outcomeOf(c, w, uint64(uint32(n)), err), plain.run(t, code, v.start, e.Name, input)
-					if !reflect.DeepEqual(got, want) {
-						t.Errorf("%s(%q) is\n%+v metered and\n%+v plain", e.Name, input, got, want)
-					}
-					t.Logf("%s(%q): %d gas, %d, %.80q %.80q %s", e.Name, input, i.Used(), got.Result, got.Output, got.Text, got.Failure)
-					i.Close()
+					runsTheSame(t, v, plain, code, e.Name, input)
 					calls++
 				}
 			}
