@@ -5,7 +5,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GUEST_ENV   = GOOS=wasip1 GOARCH=wasm
 PLUGINS     = examples/wasm/extism-as examples/wasm/extism-c examples/wasm/extism-rust
 
-.PHONY: check test race fuzz bench bench-turn generate deps strace crash attack wasm
+.PHONY: check test race fuzz bench bench-turn generate deps strace crash attack wasm figures
 
 # test passes everything: checks, all tests, the race detector where there is concurrency, and the
 # guests of other languages built again from their source.
@@ -20,6 +20,7 @@ check:
 	go vet ./...
 	$(GUEST_ENV) go vet ./guest-sdk ./guest-sdk/testguests/... ./examples/wasm/...
 	GOOS=darwin GOARCH=arm64 go vet ./cmd/host
+	go vet -tags figures ./sandbox
 	go run $(STATICCHECK) ./...
 
 # race runs what is concurrent under the race detector. Guests run slowly there, so of package actors
@@ -52,6 +53,12 @@ attack:
 ROUNDS ?= 100
 crash:
 	go test -count=1 -timeout 60m -run TestCrash ./kv/badgerkv -crash.rounds $(ROUNDS)
+
+# figures measures what the sandbox costs, beside the engine without it, and writes docs/figures.md. It
+# takes some five minutes and 4 GB.
+figures:
+	go test -tags figures -count=1 -timeout 20m -run '^TestFigures$$' ./sandbox -figures.out $(CURDIR)/docs/figures.md
+	@cat docs/figures.md
 
 # bench measures the host beside the bare Go floor, in one run.
 bench:

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 	"github.com/tetratelabs/wazero/sys"
 
@@ -70,7 +71,7 @@ func outcomeOf(c *hostfuncs.Call, w *world, n uint64, err error) outcome {
 // plainEngine is wazero with the same host functions and none of our work.
 type plainEngine struct{ r wazero.Runtime }
 
-func newPlainEngine(t *testing.T, modules []HostModule) *plainEngine {
+func newPlainEngine(t testing.TB, modules []HostModule, cfg wazero.RuntimeConfig) *plainEngine {
 	t.Helper()
 	ctx := context.Background()
 	base, err := os.UserCacheDir()
@@ -79,7 +80,7 @@ func newPlainEngine(t *testing.T, modules []HostModule) *plainEngine {
 	}
 	cache, err := wazero.NewCompilationCacheWithDir(filepath.Join(base, "vivarium-test", "plain"))
 	must(t, err)
-	r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().WithCompilationCache(cache))
+	r := wazero.NewRuntimeWithConfig(ctx, cfg.WithCompilationCache(cache))
 	t.Cleanup(func() { r.Close(ctx); cache.Close(ctx) })
 	_, err = wasi_snapshot_preview1.Instantiate(ctx, r)
 	must(t, err)
@@ -94,29 +95,57 @@ func newPlainEngine(t *testing.T, modules []HostModule) *plainEngine {
 	return &plainEngine{r}
 }
 
-// run starts a module up and calls one of its exports.
-func (p *plainEngine) run(t *testing.T, code wazero.CompiledModule, start []string, export, input string) outcome {
+// plainInstance is an instance of the engine without us.
+type plainInstance struct {
+	mod     api.Module
+	w       *world
+	k       *hostfuncs.Kernel
+	entries map[string]api.Function
+}
+
+// instance makes an instance and starts it up.
+func (p *plainEngine) instance(t testing.TB, code wazero.CompiledModule, start []string) *plainInstance {
 	t.Helper()
-	w := newWorld()
-	k := &hostfuncs.Kernel{}
-	up := hostfuncs.NewStartup(context.Background(), w, k)
-	mod, err := p.r.InstantiateModule(up, code, wazero.NewModuleConfig().WithName("").WithStartFunctions().
-		WithWalltime(func() (int64, int32) { return w.now.Unix(), int32(w.now.Nanosecond()) }, 1).
-		WithNanotime(func() int64 { return w.now.UnixNano() }, 1).
-		WithNanosleep(func(ns int64) { w.Sleep(time.Duration(ns)) }).WithRandSource(w.random))
+	i := &plainInstance{w: newWorld(), k: &hostfuncs.Kernel{}, entries: map[string]api.Function{}}
+	up := hostfuncs.NewStartup(context.Background(), i.w, i.k)
+	var err error
+	i.mod, err = p.r.InstantiateModule(up, code, wazero.NewModuleConfig().WithName("").WithStartFunctions().
+		WithWalltime(func() (int64, int32) { return i.w.now.Unix(), int32(i.w.now.Nanosecond()) }, 1).
+		WithNanotime(func() int64 { return i.w.now.UnixNano() }, 1).
+		WithNanosleep(func(ns int64) { i.w.Sleep(time.Duration(ns)) }).WithRandSource(i.w.random))
 	must(t, err)
-	defer mod.Close(context.Background())
 	for _, name := range start {
-		if f := mod.ExportedFunction(name); f != nil { // not the start function, which has run
+		if f := i.mod.ExportedFunction(name); f != nil { // not the start function, which has run
 			_, err := f.Call(up)
 			must(t, err)
 		}
 	}
-	w.begin(nil)
-	c := hostfuncs.NewCall(context.Background(), w, k, noGas{}, []byte(input))
+	return i
+}
+
+// call calls an export.
+func (i *plainInstance) call(ctx context.Context, export, input string) (c *hostfuncs.Call, n uint64, err error) {
+	c = hostfuncs.NewCall(ctx, i.w, i.k, noGas{}, []byte(input))
+	f := i.entries[export]
+	if f == nil {
+		f = i.mod.ExportedFunction(export)
+		i.entries[export] = f
+	}
 	var stack [1]uint64
-	err = mod.ExportedFunction(export).CallWithStack(c, stack[:])
-	return outcomeOf(c, w, stack[0], err)
+	err = f.CallWithStack(c, stack[:])
+	return c, stack[0], err
+}
+
+func (i *plainInstance) close() { i.mod.Close(context.Background()) }
+
+// run starts a module up and calls one of its exports.
+func (p *plainEngine) run(t *testing.T, code wazero.CompiledModule, start []string, export, input string) outcome {
+	t.Helper()
+	i := p.instance(t, code, start)
+	defer i.close()
+	i.w.begin(nil)
+	c, n, err := i.call(context.Background(), export, input)
+	return outcomeOf(c, i.w, n, err)
 }
 
 // runsTheSame calls an export of a module metered and from its image, and on the engine alone.
@@ -140,7 +169,7 @@ func runsTheSame(t *testing.T, v *Version, plain *plainEngine, code wazero.Compi
 // alone, also where they fail.
 func TestGuestsRunTheSame(t *testing.T) {
 	s := open(t, t.TempDir())
-	plain := newPlainEngine(t, s.cfg.Modules)
+	plain := newPlainEngine(t, s.cfg.Modules, wazero.NewRuntimeConfig())
 	for _, g := range testGuests() {
 		t.Run(g.name, func(t *testing.T) {
 			b := g.wasm(t)
@@ -176,7 +205,7 @@ func TestExtismPlugins(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(found.Dir, "wasm", "*.wasm"))
 	must(t, err)
 	s := open(t, t.TempDir())
-	plain := newPlainEngine(t, s.cfg.Modules)
+	plain := newPlainEngine(t, s.cfg.Modules, wazero.NewRuntimeConfig())
 	linked, calls := 0, 0
 	for _, path := range files {
 		file := filepath.Base(path)
