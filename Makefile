@@ -3,16 +3,16 @@
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GUEST_ENV   = GOOS=wasip1 GOARCH=wasm
-PLUGIN      = examples/wasm/extism-as
+PLUGINS     = examples/wasm/extism-as examples/wasm/extism-c examples/wasm/extism-rust
 
-.PHONY: check test race fuzz bench bench-turn generate deps strace crash attack wasm
+.PHONY: check test race fuzz bench bench-turn generate deps strace crash attack wasm figures
 
 # test passes everything: checks, all tests, the race detector where there is concurrency, and the
 # guests of other languages built again from their source.
 test: deps check wasm
 	go test -count=1 -timeout 20m $(TESTFLAGS) ./...
 	$(MAKE) race
-	@git diff --exit-code --stat -- $(PLUGIN)/package-lock.json
+	@git diff --exit-code --stat -- examples/wasm/extism-as/package-lock.json
 
 # check is quick enough to run before each commit.
 check:
@@ -20,6 +20,7 @@ check:
 	go vet ./...
 	$(GUEST_ENV) go vet ./guest-sdk ./guest-sdk/testguests/... ./examples/wasm/...
 	GOOS=darwin GOARCH=arm64 go vet ./cmd/host
+	go vet -tags figures ./sandbox
 	go run $(STATICCHECK) ./...
 
 # race runs what is concurrent under the race detector. Guests run slowly there, so of package actors
@@ -28,10 +29,11 @@ race:
 	go test -race -count=1 -timeout 20m ./kv/... ./tenants ./api ./hostfuncs/... ./sandbox/internal/compile ./sandbox/internal/image/... ./sandbox/internal/slots
 	go test -race -count=1 -timeout 20m -run 'Gate|Destroy|Drain|GetOrCreate|Instances|Flight|Refused|Leaves|Outcome|Mailbox|Sleeps|Plain' ./actors
 
-# wasm builds the committed guests of other languages again and tests what was built.
-wasm:
-	$(MAKE) -C $(PLUGIN)
-	go test -count=1 -run Plain ./actors
+# wasm builds the committed guests of other languages again and tests what was built. Other compilers
+# make other bytes, so these are not compared.
+wasm: deps
+	for plugin in $(PLUGINS); do $(MAKE) -C $$plugin || exit 1; done
+	go test -count=1 -run 'Plain|GuestsRunTheSame' ./actors ./guest-sdk ./sandbox ./cmd/host
 
 # fuzz runs every fuzz target for FUZZTIME each.
 FUZZTIME ?= 1m
@@ -51,6 +53,12 @@ attack:
 ROUNDS ?= 100
 crash:
 	go test -count=1 -timeout 60m -run TestCrash ./kv/badgerkv -crash.rounds $(ROUNDS)
+
+# figures measures what the sandbox costs, beside the engine without it, and writes docs/figures.md. It
+# takes some five minutes and 4 GB.
+figures:
+	go test -tags figures -count=1 -timeout 20m -run '^TestFigures$$' ./sandbox -figures.out $(CURDIR)/docs/figures.md
+	@cat docs/figures.md
 
 # bench measures the host beside the bare Go floor, in one run.
 bench:

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"math/rand/v2"
+	"path"
 	"strings"
 	"testing"
 
@@ -15,18 +16,30 @@ import (
 
 const extismAS = "examples/wasm/extism-as"
 
-// openPlain uploads the AssemblyScript plug-in, which knows nothing of Vivarium, in both forms.
-func openPlain(t *testing.T, dir string) *actorstest.Stack {
+// plugins are the same plug-in in three languages. They know nothing of Vivarium.
+var plugins = []string{extismAS, "examples/wasm/extism-c", "examples/wasm/extism-rust"}
+
+func eachPlugin(t *testing.T, f func(t *testing.T, plugin string)) {
+	t.Helper()
+	for _, plugin := range plugins {
+		t.Run(path.Base(plugin), func(t *testing.T) { f(t, plugin) })
+	}
+}
+
+// openPlain uploads a plug-in in both forms.
+func openPlain(t *testing.T, dir, plugin string) *actorstest.Stack {
 	t.Helper()
 	s := actorstest.Open(t, actorstest.Options{Dir: dir})
 	for module, form := range map[string]tenants.InputForm{"plain": "", "value": tenants.InputValue} {
-		s.UploadBytes(tenants.Default, actors.UploadOptions{Module: module, Live: true, Input: form}, actorstest.Guest(t, extismAS))
+		s.UploadBytes(tenants.Default, actors.UploadOptions{Module: module, Live: true, Input: form}, actorstest.Guest(t, plugin))
 	}
 	return s
 }
 
-func TestPlainModuleBytes(t *testing.T) {
-	s := openPlain(t, "")
+func TestPlainModuleBytes(t *testing.T) { eachPlugin(t, testPlainModuleBytes) }
+
+func testPlainModuleBytes(t *testing.T, plugin string) {
+	s := openPlain(t, "", plugin)
 	id := s.Actor(tenants.Default, "plain")
 	for _, n := range []int{0, 1, 7, 8, 9, 100, 64 << 10, 1 << 20} {
 		body := make([]byte, n)
@@ -40,8 +53,10 @@ func TestPlainModuleBytes(t *testing.T) {
 	}
 }
 
-func TestPlainModuleValues(t *testing.T) {
-	s := openPlain(t, "")
+func TestPlainModuleValues(t *testing.T) { eachPlugin(t, testPlainModuleValues) }
+
+func testPlainModuleValues(t *testing.T, plugin string) {
+	s := openPlain(t, "", plugin)
 	tests := []struct {
 		module, action string
 		args           string
@@ -77,9 +92,11 @@ func TestPlainModuleValues(t *testing.T) {
 }
 
 // Vars are durable, and a failed turn's go with it, even after a trap and a restart.
-func TestPlainModuleVars(t *testing.T) {
+func TestPlainModuleVars(t *testing.T) { eachPlugin(t, testPlainModuleVars) }
+
+func testPlainModuleVars(t *testing.T, plugin string) {
 	dir := t.TempDir()
-	s := openPlain(t, dir)
+	s := openPlain(t, dir, plugin)
 	id := s.Actor(tenants.Default, "value")
 	count := func(want string) {
 		t.Helper()
@@ -100,12 +117,14 @@ func TestPlainModuleVars(t *testing.T) {
 	}
 	count("4")
 	s.Close()
-	s = openPlain(t, dir)
+	s = openPlain(t, dir, plugin)
 	count("5")
 }
 
-func TestPlainModuleConfigAndLog(t *testing.T) {
-	s := openPlain(t, "")
+func TestPlainModuleConfigAndLog(t *testing.T) { eachPlugin(t, testPlainModuleConfigAndLog) }
+
+func testPlainModuleConfigAndLog(t *testing.T, plugin string) {
+	s := openPlain(t, "", plugin)
 	value := "größer"
 	if _, err := s.Registry.SetConfig(t.Context(), tenants.Default, "value", map[string]*string{"name": &value}); err != nil {
 		t.Fatal(err)

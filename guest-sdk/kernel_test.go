@@ -78,13 +78,21 @@ func (k *kernel) functions(b wazero.HostModuleBuilder) wazero.HostModuleBuilder 
 	return b
 }
 
-// TestPlainModule runs the committed AssemblyScript plugin, which knows the Extism kernel only.
+// TestPlainModule runs the committed plug-ins, which know the Extism kernel only.
 func TestPlainModule(t *testing.T) {
-	wasm, err := os.ReadFile("../examples/wasm/extism-as/plugin.wasm")
-	if err != nil {
-		t.Fatal(err)
+	for _, plugin := range []string{"extism-as", "extism-c", "extism-rust"} {
+		t.Run(plugin, func(t *testing.T) {
+			wasm, err := os.ReadFile("../examples/wasm/" + plugin + "/plugin.wasm")
+			if err != nil {
+				t.Fatal(err)
+			}
+			testPlainModule(t, wasm)
+		})
 	}
-	g := instantiate(t, wasm)
+}
+
+func testPlainModule(t *testing.T, wasm []byte) {
+	g := instantiate(t, wasm, "_initialize")
 	k := &g.kernel
 	g.host.Settings = map[string]string{"city": "Zürich"}
 	tests := []struct {
@@ -116,6 +124,7 @@ func TestPlainModule(t *testing.T) {
 		t.Errorf("log %q, want %q", got, want)
 	}
 	exports := g.module.ExportedFunctionDefinitions()
+	delete(exports, "_initialize") // a start-up, which C has
 	for name := range exports {
 		if len(exports[name].ParamTypes()) > 0 {
 			t.Errorf("export %s takes parameters", name)

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 	"github.com/tetratelabs/wazero/sys"
 
@@ -47,7 +48,7 @@ type outcome struct {
 
 func outcomeOf(c *hostfuncs.Call, w *world, n uint64, err error) outcome {
 	out, _ := c.PlainOutput()
-	o := outcome{Result: n, Output: string(out), Text: c.PlainError(), Rows: w.rows}
+	o := outcome{Result: n, Output: string(out) + string(c.Output()), Text: c.PlainError(), Rows: w.rows}
 	var trap *TrapError
 	var exit *sys.ExitError
 	var refused *abi.Error
@@ -70,7 +71,7 @@ func outcomeOf(c *hostfuncs.Call, w *world, n uint64, err error) outcome {
 // plainEngine is wazero with the same host functions and none of our work.
 type plainEngine struct{ r wazero.Runtime }
 
-func newPlainEngine(t *testing.T, modules []HostModule) *plainEngine {
+func newPlainEngine(t testing.TB, modules []HostModule, cfg wazero.RuntimeConfig) *plainEngine {
 	t.Helper()
 	ctx := context.Background()
 	base, err := os.UserCacheDir()
@@ -79,7 +80,7 @@ func newPlainEngine(t *testing.T, modules []HostModule) *plainEngine {
 	}
 	cache, err := wazero.NewCompilationCacheWithDir(filepath.Join(base, "vivarium-test", "plain"))
 	must(t, err)
-	r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().WithCompilationCache(cache))
+	r := wazero.NewRuntimeWithConfig(ctx, cfg.WithCompilationCache(cache))
 	t.Cleanup(func() { r.Close(ctx); cache.Close(ctx) })
 	_, err = wasi_snapshot_preview1.Instantiate(ctx, r)
 	must(t, err)
@@ -94,29 +95,100 @@ func newPlainEngine(t *testing.T, modules []HostModule) *plainEngine {
 	return &plainEngine{r}
 }
 
-// run starts a module up and calls one of its exports.
-func (p *plainEngine) run(t *testing.T, code wazero.CompiledModule, start []string, export, input string) outcome {
+// plainInstance is an instance of the engine without us.
+type plainInstance struct {
+	mod     api.Module
+	w       *world
+	k       *hostfuncs.Kernel
+	entries map[string]api.Function
+}
+
+// instance makes an instance and starts it up.
+func (p *plainEngine) instance(t testing.TB, code wazero.CompiledModule, start []string) *plainInstance {
 	t.Helper()
-	w := newWorld()
-	k := &hostfuncs.Kernel{}
-	up := hostfuncs.NewStartup(context.Background(), w, k)
-	mod, err := p.r.InstantiateModule(up, code, wazero.NewModuleConfig().WithName("").WithStartFunctions().
-		WithWalltime(func() (int64, int32) { return w.now.Unix(), int32(w.now.Nanosecond()) }, 1).
-		WithNanotime(func() int64 { return w.now.UnixNano() }, 1).
-		WithNanosleep(func(ns int64) { w.Sleep(time.Duration(ns)) }).WithRandSource(w.random))
+	i := &plainInstance{w: newWorld(), k: &hostfuncs.Kernel{}, entries: map[string]api.Function{}}
+	up := hostfuncs.NewStartup(context.Background(), i.w, i.k)
+	var err error
+	i.mod, err = p.r.InstantiateModule(up, code, wazero.NewModuleConfig().WithName("").WithStartFunctions().
+		WithWalltime(func() (int64, int32) { return i.w.now.Unix(), int32(i.w.now.Nanosecond()) }, 1).
+		WithNanotime(func() int64 { return i.w.now.UnixNano() }, 1).
+		WithNanosleep(func(ns int64) { i.w.Sleep(time.Duration(ns)) }).WithRandSource(i.w.random))
 	must(t, err)
-	defer mod.Close(context.Background())
 	for _, name := range start {
-		if f := mod.ExportedFunction(name); f != nil { // not the start function, which has run
+		if f := i.mod.ExportedFunction(name); f != nil { // not the start function, which has run
 			_, err := f.Call(up)
 			must(t, err)
 		}
 	}
-	w.begin(nil)
-	c := hostfuncs.NewCall(context.Background(), w, k, noGas{}, []byte(input))
+	return i
+}
+
+// call calls an export.
+func (i *plainInstance) call(ctx context.Context, export, input string) (c *hostfuncs.Call, n uint64, err error) {
+	c = hostfuncs.NewCall(ctx, i.w, i.k, noGas{}, []byte(input))
+	f := i.entries[export]
+	if f == nil {
+		f = i.mod.ExportedFunction(export)
+		i.entries[export] = f
+	}
 	var stack [1]uint64
-	err = mod.ExportedFunction(export).CallWithStack(c, stack[:])
-	return outcomeOf(c, w, stack[0], err)
+	err = f.CallWithStack(c, stack[:])
+	return c, stack[0], err
+}
+
+func (i *plainInstance) close() { i.mod.Close(context.Background()) }
+
+// run starts a module up and calls one of its exports.
+func (p *plainEngine) run(t *testing.T, code wazero.CompiledModule, start []string, export, input string) outcome {
+	t.Helper()
+	i := p.instance(t, code, start)
+	defer i.close()
+	i.w.begin(nil)
+	c, n, err := i.call(context.Background(), export, input)
+	return outcomeOf(c, i.w, n, err)
+}
+
+// runsTheSame calls an export of a module metered and from its image, and on the engine alone.
+func runsTheSame(t *testing.T, v *Version, plain *plainEngine, code wazero.CompiledModule, export, input string) outcome {
+	t.Helper()
+	w := newWorld()
+	i := newInstance(t, v, w)
+	defer i.Close()
+	w.begin(nil)
+	c := hostfuncs.NewCall(context.Background(), w, &hostfuncs.Kernel{}, i, []byte(input))
+	n, err := i.Call(c, export)
+	got, want := outcomeOf(c, w, uint64(uint32(n)), err), plain.run(t, code, v.start, export, input)
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("%s(%q) is\n%+v metered and\n%+v plain", export, input, got, want)
+	}
+	t.Logf("%s(%q): %d gas, %d, %.80q %.80q %s", export, input, i.Used(), got.Result, got.Output, got.Text, got.Failure)
+	return got
+}
+
+// Guests of every language that is shown here run metered and from an image as they run on the engine
+// alone, also where they fail.
+func TestGuestsRunTheSame(t *testing.T) {
+	s := open(t, t.TempDir())
+	plain := newPlainEngine(t, s.cfg.Modules, wazero.NewRuntimeConfig())
+	for _, g := range testGuests() {
+		t.Run(g.name, func(t *testing.T) {
+			b := g.wasm(t)
+			v := acquire(t, s, b)
+			code, err := plain.r.CompileModule(context.Background(), b)
+			must(t, err)
+			defer code.Close(context.Background())
+			for _, tn := range g.turns {
+				if o := runsTheSame(t, v, plain, code, tn.export, tn.input); o.Failure != "" {
+					t.Errorf("%s failed: %+v", tn.name, o)
+				}
+			}
+			for _, tn := range g.fails {
+				if o := runsTheSame(t, v, plain, code, tn.export, tn.input); !strings.Contains(o.Output+o.Text+o.Failure, tn.name) {
+					t.Errorf("%s(%q) is %+v, want %q in it", tn.export, tn.input, o, tn.name)
+				}
+			}
+		})
+	}
 }
 
 // The plug-ins that Extism tests its own Go host with run on ours, metered and from an image, as they run
@@ -133,7 +205,7 @@ func TestExtismPlugins(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(found.Dir, "wasm", "*.wasm"))
 	must(t, err)
 	s := open(t, t.TempDir())
-	plain := newPlainEngine(t, s.cfg.Modules)
+	plain := newPlainEngine(t, s.cfg.Modules, wazero.NewRuntimeConfig())
 	linked, calls := 0, 0
 	for _, path := range files {
 		file := filepath.Base(path)
@@ -161,17 +233,7 @@ func TestExtismPlugins(t *testing.T) {
 					continue
 				}
 				for _, input := range []string{"", "hello world"} {
-					w := newWorld()
-					i := newInstance(t, v, w)
-					w.begin(nil)
-					c := hostfuncs.NewCall(context.Background(), w, &hostfuncs.Kernel{}, i, []byte(input))
-					n, err := i.Call(c, e.Name)
-					got, want := outcomeOf(c, w, uint64(uint32(n)), err), plain.run(t, code, v.start, e.Name, input)
-					if !reflect.DeepEqual(got, want) {
-						t.Errorf("%s(%q) is\n%+v metered and\n%+v plain", e.Name, input, got, want)
-					}
-					t.Logf("%s(%q): %d gas, %d, %.80q %.80q %s", e.Name, input, i.Used(), got.Result, got.Output, got.Text, got.Failure)
-					i.Close()
+					runsTheSame(t, v, plain, code, e.Name, input)
 					calls++
 				}
 			}

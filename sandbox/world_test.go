@@ -82,6 +82,8 @@ type guest struct {
 	wasm func(testing.TB) []byte
 	// turns are the actions that tests run, each with its input and its export.
 	turns []turn
+	// fails are named for a part of what they say.
+	fails []turn
 }
 
 type turn struct{ name, export, input string }
@@ -92,20 +94,27 @@ func sdkTurn(actor, action, args string) turn {
 }
 
 // testGuests are one guest of each kind: a runtime with a garbage collector, the Go counter, a plug-in in
-// another language, and code that no compiler wrote.
+// three other languages, and code that no compiler wrote.
 func testGuests() []guest {
 	return []guest{
 		{"go", built("guest-sdk/testguests/memory"), []turn{
 			sdkTurn("memory", "add", "[1]"), sdkTurn("memory", "garbage", "[6000]"), sdkTurn("memory", "turns", "[]"), sdkTurn("memory", "fill", "[10000,3]"),
-		}},
+		}, nil},
 		{"counter", built("examples/wasm/counter"), []turn{
 			sdkTurn("counter", "increment", "[1]"), sdkTurn("counter", "nop", "[]"), sdkTurn("counter", "get", "[]"),
-		}},
-		{"assemblyscript", committed("examples/wasm/extism-as/plugin.wasm"), []turn{
-			{"count", "count", ""}, {"greet", "greet", "world"}, {"echo", "echo", "some bytes that come back"}, {"logs", "logs", "a line"},
-		}},
-		{"handwritten", func(testing.TB) []byte { return handwritten() }, []turn{{"work", "work", ""}, {"grow", "grow", ""}}},
+		}, []turn{{"this action always fails", abi.ExportTurn, sdkTurn("counter", "fail", "[]").input}}},
+		plugin("assemblyscript", "extism-as"), plugin("c", "extism-c"), plugin("rust", "extism-rust"),
+		{"handwritten", func(testing.TB) []byte { return handwritten() }, []turn{{"work", "work", ""}, {"grow", "grow", ""}}, nil},
 	}
+}
+
+// plugin is one of the example plug-ins, which all have the same actions.
+func plugin(language, dir string) guest {
+	return guest{language, committed("examples/wasm/" + dir + "/plugin.wasm"), []turn{
+		{"count", "count", ""}, {"greet", "greet", "world"}, {"echo", "echo", "some bytes that come back"}, {"logs", "logs", "a line"},
+	}, []turn{
+		{"refused: zu spät", "fail", ""}, {"unreachable", "crash", ""},
+	}}
 }
 
 // handwritten uses what compilers seldom do: bulk operations by a length that the seed chose, a memory

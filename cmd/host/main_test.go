@@ -280,9 +280,15 @@ func TestStateSurvivesKill(t *testing.T) {
 
 // A plain Extism module, unchanged, over the network: bytes in and out, vars that survive a kill.
 func TestPlainModuleOverTheNetwork(t *testing.T) {
+	for _, plugin := range []string{"extism-as", "extism-c", "extism-rust"} {
+		t.Run(plugin, func(t *testing.T) { testPlainModule(t, "examples/wasm/"+plugin) })
+	}
+}
+
+func testPlainModule(t *testing.T, plugin string) {
 	s := serve(t)
 	admin := s.token("admin", "default")
-	s.upload(admin, "plain?input=value", "examples/wasm/extism-as")
+	s.upload(admin, "plain?input=value", plugin)
 	id := s.actor(admin, "plain", "k")
 	raw := func(body []byte) answer {
 		t.Helper()
