@@ -30,6 +30,7 @@ type actor struct {
 	newborn    bool   // its first entry creates it
 	roused     func() // not nil: the alarm woke it, and waits until it has got to its work
 	requests   openRequests
+	underWay   map[[32]byte]*onceOpen // open requests with an idempotency key; may hold some that have ended
 	agenda     agenda
 	due        time.Time // what the store has, or will have, as the space's due moment
 	lease      kv.Lease

@@ -17,6 +17,9 @@ type Request struct {
 	Raw    []byte
 	IsRaw  bool
 	Caller string // verified subject of the client; empty means anonymous
+	// Once, when not empty, is an idempotency key: the request is done once for each caller and action, and
+	// who repeats it within a day gets the first answer.
+	Once string
 }
 
 // Reply is the answer to a Request.
@@ -43,6 +46,12 @@ func (h *Host) Call(ctx context.Context, id tenants.ActorID, r Request) (Reply, 
 	e, err := h.actionEntry(r)
 	if err != nil {
 		return Reply{}, err
+	}
+	if err := checkOnce(r.Once); err != nil {
+		return Reply{}, err
+	}
+	if r.Once != "" {
+		e.once(newOnceKey("action", r.Caller, r.Action, r.Once, r.Args, r.Raw))
 	}
 	e.outside = true
 	e.lineage = lineage{subject: r.Caller, origin: r.Caller}

@@ -1,6 +1,8 @@
 package actors
 
 import (
+	"context"
+	"testing"
 	"time"
 
 	"github.com/vivarium-run/vivarium/tenants"
@@ -25,4 +27,16 @@ func (h *Host) mailOf(id tenants.ActorID) (posted, waiting int) {
 	a.mail.mu.Lock()
 	defer a.mail.mu.Unlock()
 	return a.mail.posted, len(a.mail.queue)
+}
+
+// SetOnceCount makes an actor believe that it keeps n records of idempotency keys.
+func SetOnceCount(t *testing.T, h *Host, id tenants.ActorID, n uint64) {
+	t.Helper()
+	e := newEntry(entryTurn, h.deadline(), func(t *turn) (Reply, error) {
+		t.setCounter(onceCountKey, n)
+		return Reply{}, nil
+	})
+	if _, err := h.post(context.Background(), id, e); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -20,6 +20,7 @@ const (
 	tableVars   = 'v'
 	tableAgenda = 'g' // see agenda.go
 
+	tableOnce     = 'x' // see idempotency.go
 	tableSent     = 'S' // number of the last send, by receiver
 	tableReceived = 'R' // number of the last send that was done, by sender
 )

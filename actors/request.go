@@ -3,6 +3,7 @@ package actors
 import (
 	"context"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -19,6 +20,12 @@ type request struct {
 	result   chan result  // capacity 1
 	id       uint64       // within the actor's life; zero until its turn has begun
 	used     atomic.Int64 // gas of its turns
+	// answered, when not nil, is called in the turn that answers an open request, with the answer.
+	answered func(t *turn, reply Reply, failure error) error
+
+	mu        sync.Mutex // guards the fields below
+	done      *result    // the answer, once it is given
+	followers []*request // repetitions, which get the same answer
 }
 
 // gas returns what the request has used so far.
@@ -48,11 +55,35 @@ const (
 // take reports whether the actor may run the request.
 func (r *request) take() bool { return r.state.CompareAndSwap(requestWaiting, requestTaken) }
 
-// answer gives the result to the one who waits. It never blocks. Only the first answer counts.
+// answer gives the result to those who wait. It never blocks. Only the first answer counts.
 func (r *request) answer(reply Reply, err error) {
-	select {
-	case r.result <- result{reply, err}:
-	default:
+	r.mu.Lock()
+	if r.done != nil {
+		r.mu.Unlock()
+		return
+	}
+	r.done = &result{reply, err}
+	followers := r.followers
+	r.followers = nil
+	r.mu.Unlock()
+	if r.result != nil {
+		r.result <- *r.done
+	}
+	for _, f := range followers {
+		f.answer(reply, err)
+	}
+}
+
+// follow gives f the answer of r, now or when it comes.
+func (r *request) follow(f *request) {
+	r.mu.Lock()
+	done := r.done
+	if done == nil {
+		r.followers = append(r.followers, f)
+	}
+	r.mu.Unlock()
+	if done != nil {
+		f.answer(done.reply, done.err)
 	}
 }
 

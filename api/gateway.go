@@ -32,7 +32,7 @@ func (s *Server) postAction(w http.ResponseWriter, q *request) error {
 
 // action reads the call that the request asks for.
 func (q *request) action() (actors.Request, error) {
-	call := actors.Request{Action: q.params["action"], Caller: q.who.Subject}
+	call := actors.Request{Action: q.params["action"], Caller: q.who.Subject, Once: q.Header.Get("Idempotency-Key")}
 	switch q.Header.Get(encodingHeader) {
 	case "cbor", "bare":
 		return call, abi.Errorf(abi.CodeUnsupportedType, "the encoding %s is not supported yet: use json", q.Header.Get(encodingHeader)).

@@ -1,0 +1,111 @@
+package actors_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/vivarium-run/vivarium/actors"
+	"github.com/vivarium-run/vivarium/actors/actorstest"
+	"github.com/vivarium-run/vivarium/hostfuncs/abi"
+	"github.com/vivarium-run/vivarium/tenants"
+)
+
+// once calls the action do with an idempotency key.
+func once(s *actorstest.Stack, id tenants.ActorID, caller, key string, steps ...actorstest.Step) (string, error) {
+	args, err := json.Marshal([]any{steps})
+	if err != nil {
+		return "", err
+	}
+	r, err := s.Host.Call(context.Background(), id, actors.Request{Action: "do", Args: args, Caller: caller, Once: key})
+	return string(r.Output), err
+}
+
+// A request with an idempotency key is done once, and repeated it gives what it gave, over a restart too.
+func TestIdempotency(t *testing.T) {
+	dir := t.TempDir()
+	clock := actorstest.NewClock()
+	open := func() *actorstest.Stack {
+		return actorstest.Open(t, actorstest.Options{Dir: dir, Config: func(c *actors.Config) { c.Now = clock.Now }})
+	}
+	s := open()
+	s.Upload(tenants.Default, "script", actorstest.ScriptGuest)
+	id := s.Actor(tenants.Default, "script")
+	count := step("remember", "n") // in guest memory: a second run would show
+	first, err := once(s, id, "ada", "k1", count, step("kv_put", "k", "v"))
+	if err != nil || !strings.Contains(first, `{"n":1}`) {
+		t.Fatalf("%s, %v", first, err)
+	}
+	same := func(what, caller, key, want string, steps ...actorstest.Step) {
+		t.Helper()
+		got, err := once(s, id, caller, key, steps...)
+		if err != nil {
+			got = abi.AsError(err).Code.String() + " " + abi.AsError(err).PublicName()
+		}
+		if got != want {
+			t.Errorf("%s: got %s, want %s", what, got, want)
+		}
+	}
+	same("again", "ada", "k1", first, count, step("kv_put", "k", "v"))
+	same("other arguments", "ada", "k1", "actor/idempotency_mismatch idempotency_mismatch", count)
+	same("another caller", "bob", "k1", `[{"n":2},{"n":0}]`, count, step("kv_put", "k", "v"))
+	same("another key", "ada", "k2", `[{"n":3},{"n":0}]`, count, step("kv_put", "k", "v"))
+	same("a user error", "ada", "k3", "user/user_error no", count, step("user", "no", "never"))
+	same("the error again", "ada", "k3", "user/user_error no", count, step("user", "no", "never"))
+	same("a count", "ada", "", `[{"n":5}]`, count)
+	same("a hidden error", "ada", "k4", "rivetkit/internal_error internal_error", count, step("hidden", "no"))
+	same("a hidden error again", "ada", "k4", "rivetkit/internal_error internal_error", count, step("hidden", "no"))
+	same("a count", "ada", "", `[{"n":8}]`, count) // both ran
+	large := strings.Repeat("x", abi.MaxIdempotencyBody)
+	if _, err := once(s, id, "ada", "k5", step("return", `"`+large+`"`)); err != nil {
+		t.Error(err)
+	}
+	same("a large answer again", "ada", "k5", "actor/already_done already_done", step("return", `"`+large+`"`))
+	if _, err := once(s, id, "ada", strings.Repeat("k", abi.MaxIdempotencyKey+1)); abi.CodeOf(err) != abi.CodeInvalidRequest {
+		t.Errorf("a long key: %v", err)
+	}
+	s.Close()
+	s = open()
+	same("after a restart", "ada", "k1", first, count, step("kv_put", "k", "v"))
+	clock.Advance(25 * time.Hour)
+	same("after a day", "ada", "k1", `[{"n":1},{"n":0}]`, count, step("kv_put", "k", "v"))
+	if n := rows(t, s, id)["x"]; n > 9 {
+		t.Errorf("%d rows of idempotency keys are left", n)
+	}
+}
+
+// Of many at once one is done, and all get its answer.
+func TestIdempotencyAtOnce(t *testing.T) {
+	s := openScript(t, nil)
+	id := s.Actor(tenants.Default, "script")
+	var wg sync.WaitGroup
+	for range 20 {
+		wg.Go(func() {
+			if got, err := once(s, id, "ada", "k", step("remember", "n")); err != nil || got != `[{"n":1}]` {
+				t.Errorf("%s, %v", got, err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// There is a bound on live records; what has expired makes room.
+func TestIdempotencyBound(t *testing.T) {
+	clock := actorstest.NewClock()
+	s := openScript(t, func(c *actors.Config) { c.Now = clock.Now })
+	id := s.Actor(tenants.Default, "script")
+	actors.SetOnceCount(t, s.Host, id, abi.MaxIdempotencyKeys-1)
+	for i, want := range []abi.Code{0, abi.CodeIdempotencyFull} {
+		if _, err := once(s, id, "", fmt.Sprint(i), step("remember", "n")); abi.CodeOf(err) != want {
+			t.Errorf("record %d: %v", i, err)
+		}
+	}
+	clock.Advance(25 * time.Hour)
+	if _, err := once(s, id, "", "later", step("remember", "n")); err != nil {
+		t.Error(err)
+	}
+}
