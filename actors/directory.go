@@ -19,6 +19,8 @@ type Info struct {
 	Address tenants.Address
 	Created time.Time
 	Module  string // whose version created it
+	Version int    // that wrote its newest data, as far as the actor had reason to note it
+	Kept    int    // live version whose upgrade failed, so that the actor keeps Version; zero means none
 }
 
 // CreateOptions are the choices of a creation.

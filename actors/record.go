@@ -57,6 +57,8 @@ func (r record) info(id tenants.ActorID) Info {
 		Address: tenants.Address{Namespace: id.Namespace, Name: r.Name, Key: r.Key},
 		Created: time.UnixMilli(r.Created),
 		Module:  r.Module,
+		Version: r.Version,
+		Kept:    r.Kept,
 	}
 }
 

@@ -29,10 +29,15 @@ type actorBody struct {
 	SleepTS       *int64      `json:"sleep_ts"`
 	DestroyTS     *int64      `json:"destroy_ts"`
 	Error         *string     `json:"error"` // never set: Rivet's client takes it for a failed start
+
+	// Not Rivet's.
+	Version        int    `json:"version,omitempty"`
+	FailedUpgrade  int    `json:"failed_upgrade,omitempty"`   // live version that the actor does not run
+	CrashLoopUntil *int64 `json:"crash_loop_until,omitempty"` // the actor is left alone until then
 }
 
-func describe(i actors.Info) actorBody {
-	return actorBody{
+func (s *Server) describe(i actors.Info) actorBody {
+	b := actorBody{
 		ActorID:     i.ID.String(),
 		Name:        i.Address.Name,
 		Key:         i.Address.Key,
@@ -41,7 +46,15 @@ func describe(i actors.Info) actorBody {
 		Runner:      "default",
 		CrashPolicy: "sleep",
 		CreateTS:    i.Created.UnixMilli(),
+
+		Version:       i.Version,
+		FailedUpgrade: i.Kept,
 	}
+	if t := s.host.CrashLoop(i.ID); !t.IsZero() {
+		ms := t.UnixMilli()
+		b.CrashLoopUntil = &ms
+	}
+	return b
 }
 
 // pagination is Rivet's; a null cursor means that there is no more.
@@ -130,7 +143,7 @@ func (s *Server) putActor(w http.ResponseWriter, q *request) error {
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, object{"actor": describe(info), "created": created})
+	return writeJSON(w, http.StatusOK, object{"actor": s.describe(info), "created": created})
 }
 
 func (s *Server) createActor(w http.ResponseWriter, q *request) error {
@@ -142,7 +155,7 @@ func (s *Server) createActor(w http.ResponseWriter, q *request) error {
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, object{"actor": describe(info)})
+	return writeJSON(w, http.StatusOK, object{"actor": s.describe(info)})
 }
 
 // listActors answers three questions, told apart by their parameters: actor_ids, name and key, and
@@ -169,7 +182,7 @@ func (s *Server) listActors(w http.ResponseWriter, q *request) error {
 	}
 	bodies := make([]actorBody, len(list)) // never null
 	for i, info := range list {
-		bodies[i] = describe(info)
+		bodies[i] = s.describe(info)
 	}
 	return writeJSON(w, http.StatusOK, object{"actors": bodies, "pagination": pageAfter(next)})
 }
@@ -244,7 +257,7 @@ func (s *Server) getActor(w http.ResponseWriter, q *request) error {
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, object{"actor": describe(info)})
+	return writeJSON(w, http.StatusOK, object{"actor": s.describe(info)})
 }
 
 func (s *Server) deleteActor(w http.ResponseWriter, q *request) error {
@@ -270,4 +283,18 @@ func (s *Server) listActorNames(w http.ResponseWriter, q *request) error {
 		members[n] = object{"metadata": object{}}
 	}
 	return writeJSON(w, http.StatusOK, object{"names": members, "pagination": pagination{}})
+}
+
+// resetActor lets an actor start again that is left alone because its hooks trap.
+func (s *Server) resetActor(w http.ResponseWriter, q *request) error {
+	id, err := q.actor()
+	if err != nil {
+		return err
+	}
+	info, err := s.host.Get(q.Context(), id)
+	if err != nil {
+		return err
+	}
+	s.host.ResetCrashes(id)
+	return writeJSON(w, http.StatusOK, object{"actor": s.describe(info)})
 }

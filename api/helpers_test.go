@@ -47,6 +47,9 @@ type scriptedHost struct {
 
 func (h *scriptedHost) Ready() error { return h.ready }
 
+func (h *scriptedHost) CrashLoop(tenants.ActorID) time.Time { return time.Time{} }
+func (h *scriptedHost) ResetCrashes(tenants.ActorID)        {}
+
 func (h *scriptedHost) put(a tenants.Address) actors.Info {
 	if h.actors == nil {
 		h.actors = map[tenants.Address]actors.Info{}

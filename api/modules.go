@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -17,7 +18,8 @@ import (
 type moduleBody struct {
 	Module    string              `json:"module"`
 	Namespace tenants.ID          `json:"namespace"`
-	Live      int                 `json:"live"`             // 0 means that no version is
+	Live      int                 `json:"live"` // 0 means that no version is
+	Canary    *tenants.Canary     `json:"canary,omitempty"`
 	Latest    int                 `json:"latest"`           // number of the newest version
 	Actors    map[string][]string `json:"actors"`           // actions of each actor of the live version
 	Config    map[string]string   `json:"config,omitempty"` // for who may set it
@@ -70,6 +72,7 @@ func (s *Server) describeModule(q *request, m tenants.Module) moduleBody {
 		Module:    m.Name,
 		Namespace: m.Namespace,
 		Live:      m.Live,
+		Canary:    m.Canary,
 		Latest:    m.Latest,
 		Actors:    map[string][]string{},
 		CreateTS:  m.Created.UnixMilli(),
@@ -284,6 +287,7 @@ func (s *Server) patchModule(w http.ResponseWriter, q *request) error {
 	}
 	var b struct {
 		Live   *int               `json:"live"`
+		Canary json.RawMessage    `json:"canary"` // null ends it
 		Config map[string]*string `json:"config"` // null deletes
 	}
 	if err := q.decode(&b, true); err != nil {
@@ -292,10 +296,12 @@ func (s *Server) patchModule(w http.ResponseWriter, q *request) error {
 	var m tenants.Module
 	var err error
 	switch {
-	case (b.Live == nil) == (b.Config == nil):
-		return abi.Errorf(abi.CodeInvalidRequest, "the body must have one of live and config")
+	case count(b.Live != nil, b.Canary != nil, b.Config != nil) != 1:
+		return abi.Errorf(abi.CodeInvalidRequest, "the body must have one of live, canary and config")
 	case b.Live != nil:
 		m, err = s.setLive(q, *b.Live)
+	case b.Canary != nil:
+		m, err = s.setCanary(q, b.Canary)
 	case !q.who.May(tenants.RightAdmin):
 		return abi.Errorf(abi.CodeForbidden, "config needs the role admin")
 	default:
@@ -308,18 +314,49 @@ func (s *Server) patchModule(w http.ResponseWriter, q *request) error {
 }
 
 func (s *Server) setLive(q *request, n int) (m tenants.Module, err error) {
-	force, err := q.flag("force", false)
+	opts, err := q.deployOptions()
 	if err != nil {
 		return m, err
 	}
-	if !q.who.May(tenants.RightDeploy) {
-		return m, abi.Errorf(abi.CodeForbidden, "")
+	return s.cfg.Registry.SetLive(q.Context(), q.ns, q.params["module"], n, opts...)
+}
+
+func (s *Server) setCanary(q *request, doc json.RawMessage) (m tenants.Module, err error) {
+	opts, err := q.deployOptions()
+	if err != nil {
+		return m, err
 	}
-	var opts []tenants.Option
+	var c *tenants.Canary
+	d := json.NewDecoder(bytes.NewReader(doc))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&c); err != nil {
+		return m, abi.Errorf(abi.CodeInvalidRequest, `a canary is {"version":n,"percent":n}, or null to end it`)
+	}
+	return s.cfg.Registry.SetCanary(q.Context(), q.ns, q.params["module"], c, opts...)
+}
+
+// deployOptions are those of a change of versions, which needs the right to deploy.
+func (q *request) deployOptions() (opts []tenants.Option, err error) {
+	force, err := q.flag("force", false)
+	if err != nil {
+		return nil, err
+	}
+	if !q.who.May(tenants.RightDeploy) {
+		return nil, abi.Errorf(abi.CodeForbidden, "")
+	}
 	if force {
 		opts = append(opts, tenants.Force)
 	}
-	return s.cfg.Registry.SetLive(q.Context(), q.ns, q.params["module"], n, opts...)
+	return opts, nil
+}
+
+func count(flags ...bool) (n int) {
+	for _, f := range flags {
+		if f {
+			n++
+		}
+	}
+	return n
 }
 
 func (s *Server) deleteModule(w http.ResponseWriter, q *request) error {

@@ -69,6 +69,7 @@ func routes() []route {
 		{"GET", "/actors/names", read, 0, (*Server).listActorNames},
 		{"GET", "/actors/{actor}", find, 0, (*Server).getActor},
 		{"DELETE", "/actors/{actor}", admin, 0, (*Server).deleteActor},
+		{"POST", "/actors/{actor}/reset", settings, 0, (*Server).resetActor},
 		{"GET", "/actors/{actor}/state", read, 0, (*Server).getState},
 		{"GET", "/actors/{actor}/kv", read, 0, (*Server).listKV},
 		{"GET", "/actors/{actor}/kv/keys/{key}", read, 0, (*Server).getKV},

@@ -93,6 +93,8 @@ type host interface {
 	FollowEvents(ctx context.Context, id tenants.ActorID) (<-chan actors.Event, error)
 	Upload(context.Context, tenants.ID, io.Reader, actors.UploadOptions) (tenants.Version, actors.Report, bool, error)
 	DeleteModule(ctx context.Context, ns tenants.ID, module string) error
+	CrashLoop(tenants.ActorID) time.Time
+	ResetCrashes(tenants.ActorID)
 	Ready() error
 }
 

@@ -24,6 +24,7 @@ type catalog struct {
 	modules map[string]*program
 	owners  map[string]string   // actor name to module name
 	live    map[string]*Version // actor name to the live version that defines it
+	canary  map[string]*Version // actor name to the version that some of the actors run
 }
 
 // program is a module with its versions. It is immutable.
@@ -35,7 +36,7 @@ type program struct {
 
 // newCatalog indexes modules, which it keeps. It fails if two of them define one actor name.
 func newCatalog(modules map[string]*program) (*catalog, error) {
-	c := &catalog{modules: modules, owners: map[string]string{}, live: map[string]*Version{}}
+	c := &catalog{modules: modules, owners: map[string]string{}, live: map[string]*Version{}, canary: map[string]*Version{}}
 	for _, p := range modules {
 		for _, actor := range p.names {
 			if owner, taken := c.owners[actor]; taken {
@@ -49,6 +50,12 @@ func newCatalog(modules map[string]*program) (*catalog, error) {
 		v := p.versions[p.Live-1]
 		for actor := range v.Actors {
 			c.live[actor] = v
+		}
+		if p.Canary == nil {
+			continue
+		}
+		for actor := range p.versions[p.Canary.Version-1].Actors {
+			c.canary[actor] = p.versions[p.Canary.Version-1]
 		}
 	}
 	return c, nil

@@ -41,8 +41,9 @@ type Version struct {
 type Module struct {
 	Namespace ID                `json:"namespace"`
 	Name      string            `json:"name"`
-	Live      int               `json:"live"`   // number of the live version; 0 means none
-	Latest    int               `json:"latest"` // number of the newest version; 0 <= Live <= Latest
+	Live      int               `json:"live"`             // number of the live version; 0 means none
+	Latest    int               `json:"latest"`           // number of the newest version; 0 <= Live <= Latest
+	Canary    *Canary           `json:"canary,omitempty"` // shared, like Config
 	Config    map[string]string `json:"config,omitempty"`
 	Created   time.Time         `json:"created"`
 }

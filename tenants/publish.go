@@ -116,7 +116,7 @@ func (r *Registry) addVersionLocked(ctx context.Context, t *tenant, st *Staged, 
 		if err := r.checkActors(t.ID, next.lacking(added), opts); err != nil {
 			return nil, err
 		}
-		next.Live = added.Number
+		next.Live = added.Number // it is no canary: it is new
 	}
 	c, err := t.catalog.Load().with(next)
 	if err != nil {
@@ -175,6 +175,9 @@ func (r *Registry) setLiveLocked(ctx context.Context, t *tenant, p *program, v *
 	}
 	next := *p
 	next.Live = v.Number
+	if next.Canary != nil && next.Canary.Version == v.Number {
+		next.Canary = nil // it has all actors now
+	}
 	if err := t.replaceLocked(ctx, &next); err != nil {
 		return Module{}, err
 	}

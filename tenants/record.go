@@ -68,6 +68,8 @@ func (r *reader) addModule(item kv.Item) error {
 		return errors.New("malformed module name")
 	case m.Live < 0 || m.Live > m.Latest || m.Latest < 1 || m.Latest > maxVersions:
 		return fmt.Errorf("live version %d of %d", m.Live, m.Latest)
+	case m.Canary != nil && (m.Canary.Version < 1 || m.Canary.Version > m.Latest || m.Canary.Percent < 1 || m.Canary.Percent > 99):
+		return fmt.Errorf("canary %+v of %d", *m.Canary, m.Latest)
 	}
 	r.latest[m.Name] = m.Latest
 	m.Latest = 0 // grows with the versions

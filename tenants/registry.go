@@ -204,11 +204,6 @@ func (r *Registry) Resolve(ns ID, actorName string) (*Version, error) {
 	return nil, abi.Wrap(abi.CodeActorNoVersion, nil)
 }
 
-// ResolveFor is Resolve for one actor: it may be among those that try a version before all do.
-func (r *Registry) ResolveFor(id ActorID, actorName string) (*Version, error) {
-	return r.Resolve(id.Namespace, actorName)
-}
-
 // Config returns what a module's guests may read, shared; nil if there is nothing or no such
 // module. It costs as little as Resolve.
 func (r *Registry) Config(ns ID, module string) map[string]string {
