@@ -176,12 +176,8 @@ func readManifest(doc []byte) (abi.Manifest, error) {
 	case m.Codec != abi.JSON:
 		return bad("its codec is %q, this host takes json", clip(string(m.Codec)))
 	}
-	for name, a := range m.Actors {
-		for action := range a.Actions {
-			if action == "" || len(action) > abi.MaxEventName || clip(action) != action {
-				return bad("actor %q has a malformed action name", clip(name))
-			}
-		}
+	if why := checkManifest(&m); why != "" {
+		return bad("%s", why)
 	}
 	return m, nil
 }
