@@ -37,13 +37,14 @@ type actor struct {
 	number     uint64 // of the newest delta handed to the store
 	turns      uint64 // begun since the actor woke
 	clock      time.Time
-	recordOwed bool    // the record has changed since it was written
-	dueFirst   bool    // what is due comes before the mailbox, the next time
-	parked     bool    // in the host's list of idle instances
-	reload     bool    // the guest's memory may be ahead of the store
-	leave      leaving // what the last turn decided
-	gone       bool    // destroyed
-	varBytes   int     // of all Extism vars, -1 when unknown
+	recordOwed bool           // the record has changed since it was written
+	dueFirst   bool           // what is due comes before the mailbox, the next time
+	parked     bool           // in the host's list of idle instances
+	reload     bool           // the guest's memory may be ahead of the store
+	leave      leaving        // what the last turn decided
+	usage      abi.ChildUsage // of a child
+	gone       bool           // destroyed
+	varBytes   int            // of all Extism vars, -1 when unknown
 
 	cause    string // why the hook wake is owed; empty: it is not
 	version  *tenants.Version
@@ -106,6 +107,9 @@ func (a *actor) open() error {
 		return errNoActor
 	}
 	if a.record, err = readRecord(ctx, a.h.cfg.Store, a.id); err != nil {
+		return err
+	}
+	if err := a.loadUsage(); err != nil {
 		return err
 	}
 	return a.loadAgenda()
@@ -297,6 +301,9 @@ func (a *actor) prepare(e *entry) error {
 	if err := a.h.crashes.check(a.id, a.h.now()); err != nil {
 		return err
 	}
+	if err := a.mayRun(); err != nil {
+		return err
+	}
 	if err := a.upgrade(e.deadline); err != nil {
 		return err
 	}
@@ -318,6 +325,9 @@ func (a *actor) reclaim() error {
 	}
 	a.flight.mend()
 	a.distrust()
+	if err := a.loadUsage(); err != nil {
+		return err
+	}
 	return a.loadAgenda()
 }
 
@@ -356,6 +366,7 @@ func (a *actor) putToSleep() {
 
 // destroy ends the actor for good. It reports false if it did.
 func (a *actor) destroy(e *entry) bool {
+	a.destroyChildren()
 	a.flight.drain()
 	if a.flight.broken() != nil {
 		if err := a.reclaim(); err != nil {

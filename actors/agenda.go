@@ -28,6 +28,7 @@ const (
 	agendaQueue    agendaKind = 'q'
 	agendaTask     agendaKind = 't'
 	agendaForget   agendaKind = 'f' // see sends.go
+	agendaLifetime agendaKind = 'l' // see children.go
 )
 
 // agendaKey returns the key of a row.

@@ -28,7 +28,8 @@ type CreateOptions struct {
 	Input  []byte // a JSON document; nil means none
 	Caller string // verified subject of the client; empty means anonymous
 
-	from lineage // of an actor that creates it
+	from  lineage // of an actor that creates it
+	child *childOptions
 }
 
 func (o CreateOptions) check() error {
@@ -106,11 +107,8 @@ func (h *Host) birth(ctx context.Context, a tenants.Address, o CreateOptions) (I
 	if info, err := h.Find(ctx, a); abi.CodeOf(err) != abi.CodeActorNotFound {
 		return info, false, err // born while we waited
 	}
-	v, err := h.cfg.Registry.Resolve(a.Namespace, a.Name)
+	v, err := h.birthVersion(a, &o)
 	if err != nil {
-		if abi.CodeOf(err) == abi.CodeActorNoVersion {
-			return Info{}, false, abi.Errorf(abi.CodeModuleNotFound, "no live module of the namespace defines an actor named %q", a.Name)
-		}
 		return Info{}, false, err
 	}
 	if want := v.Actors[a.Name].Key; want != nil && len(a.Key.Components()) != len(want) {
@@ -118,6 +116,9 @@ func (h *Host) birth(ctx context.Context, a tenants.Address, o CreateOptions) (I
 	}
 	id := tenants.NewActorID(a.Namespace)
 	rec := record{Name: a.Name, Key: a.Key, Created: h.now().UnixMilli(), Module: v.Module}
+	if c := o.child; c != nil {
+		id, rec.Parent, rec.Limits, rec.Pin = c.id, c.parent.String(), c.limits, c.pin
+	}
 	h.mu.Lock()
 	if h.draining {
 		h.mu.Unlock()
@@ -126,7 +127,12 @@ func (h *Host) birth(ctx context.Context, a tenants.Address, o CreateOptions) (I
 	newborn := h.startLocked(id, &rec)
 	h.mu.Unlock()
 	k := &ask{Turn: abi.Turn{Kind: abi.KindCreate, Args: o.Input}}
-	e := newEntry(entryCreate, h.deadline(), func(t *turn) (Reply, error) { return t.runGuest(k) })
+	e := newEntry(entryCreate, h.deadline(), func(t *turn) (Reply, error) {
+		if c := o.child; c != nil && c.limits.Lifetime > 0 {
+			t.changes.Put(agendaKey(agendaLifetime, nil), agendaRow(t.now.Add(time.Duration(c.limits.Lifetime)*time.Millisecond), nil))
+		}
+		return t.runGuest(k)
+	})
 	e.lineage = o.from
 	if o.from.sender == (tenants.ActorID{}) {
 		e.lineage = lineage{subject: o.Caller, origin: o.Caller}
@@ -138,6 +144,19 @@ func (h *Host) birth(ctx context.Context, a tenants.Address, o CreateOptions) (I
 		return Info{}, false, err
 	}
 	return rec.info(id), true, nil
+}
+
+// birthVersion returns the version that a new actor begins with.
+func (h *Host) birthVersion(a tenants.Address, o *CreateOptions) (*tenants.Version, error) {
+	if o.child != nil && o.child.pin != nil {
+		v, err := h.cfg.Registry.Version(a.Namespace, o.child.pin.Module, o.child.pin.Version)
+		return &v, err
+	}
+	v, err := h.cfg.Registry.Resolve(a.Namespace, a.Name)
+	if abi.CodeOf(err) == abi.CodeActorNoVersion {
+		return nil, abi.Errorf(abi.CodeModuleNotFound, "no live module of the namespace defines an actor named %q", a.Name)
+	}
+	return v, err
 }
 
 // Find returns the actor at an address, or CodeActorNotFound.

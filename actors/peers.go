@@ -176,10 +176,13 @@ func (t *turn) CreateActor(spec, input []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	var info Info
+	var created bool
 	if s.Child || s.Limits != nil {
-		return nil, errNotYet
+		info, created, err = t.createChild(addr, &s, input)
+	} else {
+		info, created, err = t.create(addr, CreateOptions{Input: slices.Clone(input)})
 	}
-	info, created, err := t.create(addr, CreateOptions{Input: slices.Clone(input)})
 	if err != nil {
 		return nil, err
 	}
@@ -217,6 +220,9 @@ func (t *turn) DestroyActor(target []byte) (bool, error) {
 	}
 	if id == t.a.id {
 		return true, t.Destroy()
+	}
+	if err := t.killChild(id); err != nil {
+		return false, err
 	}
 	_, err = t.ask(id, newEntry(entryDestroy, t.callDeadline(), nil))
 	if abi.CodeOf(err) == abi.CodeActorNotFound {

@@ -21,6 +21,8 @@ const (
 	tableAgenda = 'g' // see agenda.go
 
 	tableOnce     = 'x' // see idempotency.go
+	tableChildren = 'C' // by id; see children.go
+	tablePins     = 'P' // versions for children, by actor name
 	tableSent     = 'S' // number of the last send, by receiver
 	tableReceived = 'R' // number of the last send that was done, by sender
 )
@@ -28,6 +30,7 @@ const (
 var (
 	recordKey = []byte{tableRecord}
 	stateKey  = []byte{tableState}
+	usageKey  = []byte{tableRecord, 'u'} // of a child; see childusage.go
 	wokenKey  = []byte{tableRecord, 'w'} // boot number of the process in which the hook wake ran first
 )
 
@@ -49,6 +52,11 @@ type record struct {
 	// Version until another is live.
 	Version int `json:"version,omitempty"`
 	Kept    int `json:"kept,omitempty"`
+
+	// Of a child: who made it, what it may do, and the version that it runs if that is live for it only.
+	Parent string           `json:"parent,omitempty"`
+	Limits *abi.ChildLimits `json:"limits,omitempty"`
+	Pin    *pin             `json:"pin,omitempty"`
 }
 
 func (r record) info(id tenants.ActorID) Info {

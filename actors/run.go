@@ -30,6 +30,9 @@ func (a *actor) runTurn(e *entry) error {
 	defer cancel()
 	t := a.begin(ctx, e)
 	reply, err := e.run(t)
+	if err == nil && t.changes.Len() > 0 {
+		err = t.noteUsage()
+	}
 	t.end()
 	if err != nil {
 		return a.fail(e, t, err)
@@ -58,14 +61,24 @@ func (a *actor) fail(e *entry, t *turn, failure error) error {
 		f()
 	}
 	o := &outbox{request: e.request, err: failure}
-	if e.settle == nil || isRefusal(failure) {
+	settle := e.settle
+	if isRefusal(failure) {
+		settle = nil
+	}
+	if settle == nil && (a.record.Parent == "" || !t.guest || a.newborn) {
 		a.release(o)
 		return failure
 	}
 	ctx, cancel := context.WithTimeout(a.h.ctx, a.h.cfg.TurnTime)
 	defer cancel()
 	t = a.begin(ctx, e)
-	err := e.settle(t, failure)
+	var err error
+	if settle != nil {
+		err = settle(t, failure)
+	}
+	if err == nil {
+		err = t.noteUsage()
+	}
 	t.end()
 	if err == nil {
 		o.effects, o.undo = t.effects, t.undo
@@ -190,7 +203,7 @@ func (t *turn) runGuest(k *ask) (Reply, error) {
 		return Reply{}, err
 	}
 	t.guest = true
-	a.instance.Limit(t.entry.limit)
+	a.instance.Limit(a.turnGas(t.entry.limit))
 	if a.version.Plain {
 		return a.runPlain(t, k)
 	}
@@ -212,6 +225,7 @@ func (a *actor) ensureInstance(t *turn) error {
 		a.h.instances.release(a.id.Namespace)
 		return a.failure(err)
 	}
+	instance.LimitMemory(a.memoryLimit())
 	// A kept memory is that of the actor's last committed turn. It is used only right after the
 	// actor woke, when no turn of this life can have made it stale.
 	a.instance, a.reload = instance, !kept
@@ -232,6 +246,7 @@ func (v env) Output(stream int, p []byte) { v.a.turn.Output(stream, p) }
 func (a *actor) call(c *hostfuncs.Call, export string) (int32, error) {
 	n, err := a.instance.Call(c, export)
 	a.turn.entry.used.Add(a.instance.Used())
+	a.count(a.instance.Used())
 	if err != nil {
 		a.lose()
 		return 0, a.failure(err)

@@ -35,6 +35,16 @@ func (a *actor) upgrade(deadline time.Time) error {
 // target returns the version that the actor is to run: the live one, or the one that it keeps because that
 // one's hook failed.
 func (a *actor) target() (*tenants.Version, error) {
+	if p := a.record.Pin; p != nil {
+		if a.version != nil {
+			return a.version, nil
+		}
+		v, err := a.h.cfg.Registry.Version(a.id.Namespace, p.Module, p.Version)
+		if err != nil {
+			return nil, abi.Wrap(abi.CodeActorNoVersion, err)
+		}
+		return &v, nil
+	}
 	v, err := a.h.cfg.Registry.ResolveFor(a.id, a.record.Name)
 	if err != nil || a.record.Kept != v.Number {
 		return v, err

@@ -55,6 +55,10 @@ func (i *Instance) take() int64 {
 // Limit bounds each later call to gas, if that is less than a call may have anyway; zero lifts the bound.
 func (i *Instance) Limit(gas int64) { i.limit = gas }
 
+// LimitMemory bounds the growth of the instance's memory, in bytes, below what the module may have; zero
+// lifts the bound.
+func (i *Instance) LimitMemory(bytes int64) { i.mem.Limit(int(bytes)) }
+
 func (i *Instance) allowance() int64 {
 	if i.limit > 0 {
 		return min(i.limit, i.v.s.cfg.Gas)

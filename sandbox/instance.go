@@ -193,6 +193,7 @@ func (i *Instance) call(ctx context.Context, name string) (result uint64, err er
 // version; any other is freed.
 func (i *Instance) Close() {
 	i.env, i.limit = nil, 0
+	i.mem.Limit(0)
 	if i.broken || i.v.image == nil || !i.v.keepShell(i) {
 		i.drop()
 	}

@@ -53,7 +53,10 @@ func result() string {
 	return string(b)
 }
 
-var counts = map[string]int64{}
+var (
+	counts  = map[string]int64{}
+	ballast []byte
+)
 
 // seenCount is the number of the next turn to note; zero means that KV knows.
 var seen int
@@ -216,6 +219,12 @@ func script(t *abi.Turn, steps []step) abi.Reply {
 			if e.Code != 0 {
 				last.N = -int64(e.Code)
 			}
+		case "bytes": // allocates
+			ballast = make([]byte, s.N[0])
+			for i := 0; i < len(ballast); i += 4096 {
+				ballast[i] = 1
+			}
+			last = outcome{N: int64(len(ballast))}
 		case "remember":
 			counts[arg(0)]++
 			last = outcome{N: counts[arg(0)]}

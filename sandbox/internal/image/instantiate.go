@@ -93,7 +93,7 @@ func (l *linear) Reallocate(size uint64) []byte {
 	first := !l.sized
 	l.sized = true
 	var b []byte
-	if size <= wasmPagesOf32Bit*WasmPageSize {
+	if size <= wasmPagesOf32Bit*WasmPageSize && (first || l.m.limit == 0 || size <= uint64(l.m.limit)) {
 		b = l.m.ram.grow(int(size))
 	}
 	switch {

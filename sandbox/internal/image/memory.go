@@ -20,6 +20,7 @@ type Memory struct {
 	image  *Image // nil for a bare memory
 	ram    ram
 	buf    []byte // as much as the guest sees
+	limit  int    // bytes to which it may grow; zero is no bound of its own
 	taken  bool   // by an instance
 	closed bool
 }
@@ -41,6 +42,9 @@ func (m *Memory) WasmPages() uint32 { return uint32(len(m.buf) / WasmPageSize) }
 
 // Bytes returns all that the guest sees, valid until the guest grows the memory or m is closed.
 func (m *Memory) Bytes() []byte { return m.buf }
+
+// Limit bounds the growth of m to bytes from now on; zero lifts the bound. What it has already stays.
+func (m *Memory) Limit(bytes int) { m.limit = bytes }
 
 // Page returns page i, in units of PageSize; it is a part of Bytes.
 func (m *Memory) Page(i uint32) []byte { return page(m.buf, int(i)) }

@@ -1,0 +1,168 @@
+package actors_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/vivarium-run/vivarium/actors"
+	"github.com/vivarium-run/vivarium/actors/actorstest"
+	"github.com/vivarium-run/vivarium/hostfuncs/abi"
+	"github.com/vivarium-run/vivarium/kv/kvtest"
+	"github.com/vivarium-run/vivarium/tenants"
+)
+
+// child makes a child of parent with a key and returns its id.
+func child(t *testing.T, s *actorstest.Stack, parent tenants.ActorID, key string, l abi.ChildLimits) tenants.ActorID {
+	t.Helper()
+	got := s.MustDo(parent, step("actor_create", abi.ActorSpec{Name: "script", Key: []string{key}, Child: true, Limits: &l}))
+	var info abi.ActorInfo
+	if err := json.Unmarshal([]byte(got[0].B), &info); err != nil {
+		t.Fatal(err)
+	}
+	id, ok := tenants.ParseActorID(tenants.Default, info.ID)
+	if !ok {
+		t.Fatalf("the child is %s", got[0].B)
+	}
+	return id
+}
+
+// usage returns what a parent is told of a child.
+func usage(t *testing.T, s *actorstest.Stack, parent, id tenants.ActorID) (u abi.ChildUsage) {
+	t.Helper()
+	got := s.MustDo(parent, step("child_usage", id.String()))
+	if err := json.Unmarshal([]byte(got[0].B), &u); err != nil {
+		t.Fatalf("usage %q: %v", got[0].B, err)
+	}
+	return u
+}
+
+// A child's gas is bounded in a turn and in all; what it used is known to its parent, and it ends at its limit,
+// over a restart too.
+func TestChildGas(t *testing.T) {
+	dir := t.TempDir()
+	s := actorstest.Open(t, actorstest.Options{Dir: dir})
+	s.Upload(tenants.Default, "script", actorstest.ScriptGuest)
+	parent := s.Actor(tenants.Default, "script", "parent")
+	const turn, all = 30_000_000, 100_000_000
+	id := child(t, s, parent, "looper", abi.ChildLimits{TurnGas: turn, Gas: all})
+	if got := s.MustDo(id, step("gas_left")); got[0].N > turn || got[0].N < turn/2 {
+		t.Errorf("the child's turn begins with %d", got[0].N)
+	}
+	loops := 0
+	for ; loops < 10; loops++ {
+		_, err := s.Do(id, step("loop"))
+		if abi.CodeOf(err) == abi.CodeChildEnded {
+			break
+		}
+		if abi.CodeOf(err) != abi.CodeGasExhausted {
+			t.Fatalf("loop %d: %v", loops, err)
+		}
+	}
+	if loops < 3 || loops > 4 {
+		t.Errorf("the child looped %d times", loops)
+	}
+	if u := usage(t, s, parent, id); u.Ended != "gas" || u.Gas < all || u.Gas > all+turn/10 {
+		t.Errorf("usage is %+v", u)
+	}
+	s.Close()
+	s = actorstest.Open(t, actorstest.Options{Dir: dir})
+	if _, err := s.Do(id, step("gas_left")); abi.CodeOf(err) != abi.CodeChildEnded {
+		t.Errorf("after a restart: %v", err)
+	}
+	s.MustDo(parent, step("remember", "x"))
+}
+
+// A child's memory, stored bytes and time are bounded.
+func TestChildLimits(t *testing.T) {
+	clock := actorstest.NewClock()
+	s := openScript(t, func(c *actors.Config) { c.Now = clock.Now })
+	parent := s.Actor(tenants.Default, "script", "parent")
+	small := child(t, s, parent, "small", abi.ChildLimits{Stored: 10_000})
+	if _, err := s.Do(small, step("kv_put", "a", strings.Repeat("x", 8000))); err != nil {
+		t.Error(err)
+	}
+	if _, err := s.Do(small, step("kv_put", "b", strings.Repeat("x", 8000))); abi.CodeOf(err) != abi.CodeDeltaTooLarge {
+		t.Errorf("stored past the limit: %v", err)
+	}
+	s.MustDo(small, step("kv_delete", "a"))
+	s.MustDo(small, step("kv_put", "b", strings.Repeat("x", 8000)))
+	if u := usage(t, s, parent, small); u.Stored < 8000 || u.Stored > 10_000 {
+		t.Errorf("usage is %+v", u)
+	}
+	tight := child(t, s, parent, "tight", abi.ChildLimits{Memory: 12 << 20})
+	if _, err := s.Do(tight, step("kv_put", "big", strings.Repeat("x", 900_000)), step("bytes", 30<<20)); abi.CodeOf(err) != abi.CodeActorTrapped {
+		t.Errorf("memory past the limit: %v", err)
+	}
+	free := s.Actor(tenants.Default, "script", "free")
+	s.MustDo(free, step("bytes", 30<<20))
+	mortal := child(t, s, parent, "mortal", abi.ChildLimits{Lifetime: 60_000})
+	s.MustDo(mortal, step("remember", "x"))
+	clock.Advance(61 * time.Second)
+	s.Host.Look()
+	kvtest.Eventually(t, "the child to end", func() bool {
+		_, err := s.Host.Get(t.Context(), mortal)
+		return abi.CodeOf(err) == abi.CodeActorNotFound
+	})
+	if u := usage(t, s, parent, mortal); u.Ended != "lifetime" {
+		t.Errorf("usage is %+v", u)
+	}
+}
+
+// Children end with their parent, and when it kills them; nobody else's actor is a child.
+func TestChildrenEnd(t *testing.T) {
+	s := openScript(t, nil)
+	parent := s.Actor(tenants.Default, "script", "parent")
+	a, b := child(t, s, parent, "a", abi.ChildLimits{}), child(t, s, parent, "b", abi.ChildLimits{})
+	grandchild := child(t, s, b, "c", abi.ChildLimits{})
+	s.MustDo(a, step("remember", "x"))
+	if got := s.MustDo(parent, step("actor_destroy", to(a))); got[0].N != 1 {
+		t.Errorf("killing gives %+v", got)
+	}
+	if u := usage(t, s, parent, a); u.Ended != "killed" {
+		t.Errorf("usage of the killed child is %+v", u)
+	}
+	other := s.Actor(tenants.Default, "script", "other")
+	got, err := s.Do(parent, step("actor_create", abi.ActorSpec{Name: "script", Key: []string{"other"}, Child: true, Get: true}), step("child_usage", other.String()), step("child_usage", "nonsense"))
+	if err != nil || got[0].N != -int64(abi.CodeActorExists) || got[1].N != -1 || got[2].N != -1 {
+		t.Errorf("somebody else's actor: %+v, %v", got, err)
+	}
+	if err := s.Host.Destroy(t.Context(), parent); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []tenants.ActorID{b, grandchild} {
+		if _, err := s.Host.Get(t.Context(), id); abi.CodeOf(err) != abi.CodeActorNotFound {
+			t.Errorf("a child outlives its parent: %v", err)
+		}
+	}
+}
+
+// Limits only narrow on the way down, and a grandchild's gas is paid from its parent's.
+func TestChildrenNarrow(t *testing.T) {
+	s := openScript(t, nil)
+	parent := s.Actor(tenants.Default, "script", "parent")
+	mid := child(t, s, parent, "mid", abi.ChildLimits{TurnGas: 1_000_000_000, Gas: 2_000_000_000, Memory: 32 << 20, Stored: 1 << 20})
+	make := func(l abi.ChildLimits) int64 {
+		t.Helper()
+		got, err := s.Do(mid, step("actor_create", abi.ActorSpec{Name: "script", Key: []string{"deep"}, Limits: &l}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return min(got[0].N, 0)
+	}
+	for name, l := range map[string]abi.ChildLimits{
+		"more gas a turn": {TurnGas: 2_000_000_000, Gas: 1}, "more gas": {Gas: 3_000_000_000}, "no gas bound": {}, "more memory": {Gas: 1, Memory: 64 << 20},
+		"more stored": {Gas: 1, Stored: 2 << 20}, "egress": {Gas: 1, Egress: []string{"example.com"}}, "negative": {Gas: -1},
+	} {
+		if n := make(l); n != -int64(abi.CodeInvalidArgument) {
+			t.Errorf("%s: %d", name, n)
+		}
+	}
+	if n := make(abi.ChildLimits{Gas: 1_500_000_000}); n != 0 {
+		t.Errorf("a narrower child: %d", n)
+	}
+	if u := usage(t, s, parent, mid); u.Gas < 1_500_000_000 {
+		t.Errorf("the grandchild's gas is not paid: %+v", u)
+	}
+}
