@@ -81,11 +81,8 @@ func (i *Instance) instantiate(ctx context.Context) (err error) {
 		v.s.dropShells() // they wait for nobody in particular
 		i.mem, err = v.newMemory()
 	}
-	if errors.Is(err, image.ErrExhausted) {
-		return &abi.Error{Code: abi.CodeHostBusy, Retry: time.Second, Cause: err}
-	}
 	if err != nil {
-		return fmt.Errorf("sandbox: %w", err)
+		return memoryError(err)
 	}
 	i.mod, err = i.mem.Instantiate(ctx, func(ctx context.Context) (api.Module, error) {
 		return v.s.runtime.InstantiateModule(ctx, v.code, i.moduleConfig())
@@ -106,6 +103,17 @@ func (i *Instance) instantiate(ctx context.Context) (err error) {
 	}
 	v.s.running.Store(i.mod, i)
 	return nil
+}
+
+// memoryError translates an error of package image: without room the host is busy, not broken.
+func memoryError(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, image.ErrExhausted):
+		return &abi.Error{Code: abi.CodeHostBusy, Retry: time.Second, Cause: err}
+	}
+	return fmt.Errorf("sandbox: %w", err)
 }
 
 func (v *Version) newMemory() (*image.Memory, error) {
