@@ -26,3 +26,8 @@ func (h *Host) mailOf(id tenants.ActorID) (posted, waiting int) {
 	defer a.mail.mu.Unlock()
 	return a.mail.posted, len(a.mail.queue)
 }
+
+// Refusal returns what an upload is told of a start-up that ended with err after it had slept for a while.
+func Refusal(err error, slept time.Duration) error {
+	return (&probe{slept: slept}).refusal("start-up", err)
+}

@@ -127,6 +127,10 @@ func (h *Host) probeManifest(ctx context.Context, ns tenants.ID, code *sandbox.V
 	return readManifest(c.Output())
 }
 
+// busyGas is what a start-up computes in its time even on a machine that is busy, about a second of a
+// processor's. That of a Go guest takes some hundredths of it.
+const busyGas = abi.MaxGas / 5
+
 // notTheGuests are verdicts on a module that do not come from running it.
 var notTheGuests = map[abi.Code]bool{
 	abi.CodeModuleMalformed: true, abi.CodeModuleLimit: true, abi.CodeModuleUnsupported: true, abi.CodeModuleImport: true,
@@ -141,9 +145,9 @@ func (p *probe) refusal(step string, err error) error {
 	switch {
 	case errors.As(err, &trap):
 		why = trap.Kind
-	case errors.As(err, &limit) && !limit.Gas && p.slept < probeTime/2:
-		// It ran into our deadline with gas to spare and did not wait of its own will, so it waited for
-		// a processor.
+	case errors.As(err, &limit) && !limit.Gas && limit.Used < busyGas && p.slept < probeTime/2:
+		// It ran into our deadline, has computed next to nothing and did not wait of its own will: it
+		// waited for a processor.
 		return &abi.Error{Code: abi.CodeHostBusy, Message: "The host is too busy to start a module", Retry: probeTime, Cause: err}
 	case errors.As(err, &limit):
 		return abi.Errorf(abi.CodeModuleLimit, "the module's %s does not end: %s", step, limit.Text)

@@ -270,7 +270,8 @@ func (e *TrapError) Code() abi.Code { return abi.CodeActorTrapped }
 
 // LimitError reports that the guest was stopped because it had used up what a call may.
 type LimitError struct {
-	Gas  bool // else it was time
+	Gas  bool  // else it was time
+	Used int64 // gas of the call until then
 	Text string
 }
 
@@ -291,6 +292,7 @@ func (i *Instance) callError(err error) error {
 	text := err.Error()
 	switch {
 	case errors.As(err, &limit):
+		limit.Used = i.v.s.cfg.Gas - i.budget - int64(i.gas.Get())
 		return limit
 	case errors.As(err, &exit):
 		return &TrapError{Kind: "exit", Text: fmt.Sprintf("the guest called exit(%d)", exit.ExitCode())}
