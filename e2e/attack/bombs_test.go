@@ -212,6 +212,9 @@ func actionAttacks() []attack {
 	hooks := a
 	hooks.name, hooks.calls = "every bomb as a hook", nil
 	for i, b := range list {
+		if b.burns && !everywhere[b.name] && i%3 > 0 {
+			continue // it takes seconds, and a hook is no other place for it than an action
+		}
 		hooks.calls = append(hooks.calls, call{row: 24, name: b.name + ", hook", create: b.want, input: quoted(i), long: b.burns && !everywhere[b.name]})
 	}
 	// Apart, so that two may run at one time; the same bytes are prepared once.
@@ -253,7 +256,7 @@ func startAttacks() (list []attack) {
 			want = overLimit
 		}
 		for _, place := range []string{"start function", "_initialize"} {
-			if place == "_initialize" && i%7 != 0 {
+			if place == "_initialize" && i%7 != 0 || b.burns && !everywhere[b.name] && i%3 > 0 {
 				continue
 			}
 			list = append(list, attack{

@@ -17,7 +17,13 @@ type attack struct {
 	calls  []call // for a module that is taken
 	again  string // an action that must be answered after each of the calls, by the same actor
 	burns  bool   // the upload takes all the gas there is
+	slow   bool   // it may compile for longer than a worker may, on some machines, and is then refused for that
 	long   bool   // too slow for the short form
+}
+
+// fits reports whether the answer is the verdict wanted, or the one that a slow machine may give instead.
+func (a *attack) fits(got answer) bool {
+	return matches(a.upload, got) || a.burns && got.busy() || a.slow && matches(overLimit+`; "reason":"cpu"`, got)
 }
 
 // call is one request to an actor of a module.

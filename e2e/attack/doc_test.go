@@ -14,6 +14,9 @@ import (
 // verdicts counts the right answers by row, for the table.
 var verdicts = tally{}
 
+// missed counts the wrong ones.
+var missed int
+
 // tally counts verdicts by row. It is used between volleys only.
 type tally map[int]map[string]int
 
@@ -76,6 +79,9 @@ func (d doc) text() string {
 func (d doc) short(b *strings.Builder) {
 	b.WriteString("## What falls short\n\n")
 	n := b.Len()
+	if missed > 0 {
+		fmt.Fprintf(b, "- %d verdicts were not as wanted; the run failed.\n", missed)
+	}
 	for _, s := range d.victim[1:] {
 		if r := d.ratio(s); r > budgetTimes {
 			fmt.Fprintf(b, "- Beside 16 attackers with \"%s\" the victim's p99 is %.1f times that of idle; the budget is %d.\n", s.name, r, budgetTimes)
@@ -112,7 +118,7 @@ func (d doc) ratio(s *beside) float64 {
 }
 
 func (d doc) writeVictim(b *strings.Builder) {
-	fmt.Fprintf(b, "\n## The victim\n\nTimes of a durable increment of another namespace, called every 10 ms, alone and while 16 attackers repeat one thing:\n%d runs of %v each, the baseline in each run.\n\n| beside | p50 | p99 | p99 of the runs | p99 / idle | calls | errors |\n|---|---|---|---|---|---|---|\n", runs, pieceRun)
+	fmt.Fprintf(b, "\n## The victim\n\nTimes of a durable increment of another namespace, called every 10 ms, while 16 attackers repeat one thing, and alone before each:\n%d runs of %v for each thing.\n\n| beside | p50 | p99 | p99 of the runs | p99 / idle | calls | errors |\n|---|---|---|---|---|---|---|\n", runs, pieceRun)
 	for _, s := range d.victim {
 		var p99s []string
 		for _, p := range s.p99s {

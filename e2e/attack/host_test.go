@@ -200,11 +200,17 @@ func (h *host) try(ctx context.Context, method, path, token string, body any) (a
 // patience bounds how long a request is repeated because the host is busy.
 const patience = 3 * time.Minute
 
-// must is try for a request that has to be answered, and for a host that may be busy. It may be called
-// on any goroutine.
+// must is try for a request that has to be answered, by a host that may be busy for a while. It may be
+// called on any goroutine.
 func (h *host) must(method, path, token string, body any) answer {
 	h.t.Helper()
-	for end := time.Now().Add(patience); ; {
+	return h.within(patience, method, path, token, body)
+}
+
+// within is must with another patience.
+func (h *host) within(d time.Duration, method, path, token string, body any) answer {
+	h.t.Helper()
+	for end := time.Now().Add(d); ; {
 		a, err := h.try(context.Background(), method, path, token, body)
 		if err != nil {
 			h.t.Errorf("%s %s: %v", method, path, err)
