@@ -63,8 +63,8 @@ type doc struct {
 
 func (d doc) text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# Attacks\n\nWritten by `make attack`; do not edit. The machine: %d processors%s, %s/%s, %s; idle but for this.\n\n",
-		runtime.NumCPU(), model(), runtime.GOOS, runtime.GOARCH, runtime.Version())
+	fmt.Fprintf(&b, "# Attacks\n\nWritten by `make attack`; do not edit. The machine: %d processors%s, %s/%s, %s.%s\n\n",
+		runtime.NumCPU(), model(), runtime.GOOS, runtime.GOARCH, runtime.Version(), load())
 	b.WriteString("The rows are those of the threat table that are about uploading and running guests. The short form of the same\ncorpus runs in `go test ./...`. It has no times: what it asserts are verdicts, survival and what is given back.\n\n")
 	d.short(&b)
 	writeVerdicts(&b)
@@ -135,6 +135,15 @@ func (d doc) writeOvershoot(b *strings.Builder) {
 		fmt.Fprintf(b, "| %s | %s | %v | %v |\n", o.name, strings.Join(slices.Sorted(maps.Keys(o.codes)), ", "),
 			quantile(o.took, 0.5).Round(100*time.Microsecond), quantile(o.took, 1).Round(100*time.Microsecond))
 	}
+}
+
+// load says how busy the machine was, if the system tells it.
+func load() string {
+	b, _ := os.ReadFile("/proc/loadavg") // elsewhere there is none
+	if f := strings.Fields(string(b)); len(f) > 2 {
+		return fmt.Sprintf("\nIts load average at the end was %s over 15 minutes. What others ran beside makes these times longer.", f[2])
+	}
+	return ""
 }
 
 // model names the processor, if the system tells it.
