@@ -40,3 +40,8 @@ func SetOnceCount(t *testing.T, h *Host, id tenants.ActorID, n uint64) {
 		t.Fatal(err)
 	}
 }
+
+// Refusal returns what an upload is told of a start-up that ended with err after it had slept for a while.
+func Refusal(err error, slept time.Duration) error {
+	return (&probe{slept: slept}).refusal("start-up", err)
+}

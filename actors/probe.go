@@ -20,6 +20,7 @@ type probe struct {
 	hostfuncs.Nothing
 	ctx     context.Context
 	now     time.Time
+	slept   time.Duration
 	printed []byte
 }
 
@@ -55,6 +56,8 @@ func (p *probe) Output(_ int, b []byte) {
 func (p *probe) Sleep(d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
+	began := time.Now()
+	defer func() { p.slept += time.Since(began) }()
 	select {
 	case <-timer.C:
 		p.now = p.now.Add(d)
@@ -64,16 +67,17 @@ func (p *probe) Sleep(d time.Duration) {
 
 // acquire returns the version of a module, prepared if need be.
 func (h *Host) acquire(ctx context.Context, ns tenants.ID, d tenants.Digest, load func() ([]byte, error)) (*sandbox.Version, error) {
-	var p *probe
 	v, err := h.cfg.Sandbox.Acquire(ctx, sandbox.Source{
 		Class: string(ns), Digest: d, Load: load,
 		Start: func(ctx context.Context) (context.Context, sandbox.Env) {
-			p = &probe{Nothing: hostfuncs.Nothing{Err: errStartup}, ctx: ctx, now: h.now()}
+			p := &probe{Nothing: hostfuncs.Nothing{Err: errStartup}, ctx: ctx, now: h.now()}
 			return hostfuncs.NewStartup(ctx, p, &hostfuncs.Kernel{}), p
 		},
 	})
-	if p != nil && err != nil {
-		return nil, p.refusal("start-up", err)
+	// The probe may be that of another upload of the same bytes, which came first.
+	var failed *sandbox.StartError
+	if errors.As(err, &failed) {
+		return nil, failed.Env.(*probe).refusal("start-up", failed.Err)
 	}
 	return v, err
 }
@@ -124,6 +128,10 @@ func (h *Host) probeManifest(ctx context.Context, ns tenants.ID, code *sandbox.V
 	return readManifest(c.Output())
 }
 
+// busyGas is what a start-up computes in its time even on a machine that is busy, about a second of a
+// processor's. That of a Go guest takes some hundredths of it.
+const busyGas = abi.MaxGas / 5
+
 // notTheGuests are verdicts on a module that do not come from running it.
 var notTheGuests = map[abi.Code]bool{
 	abi.CodeModuleMalformed: true, abi.CodeModuleLimit: true, abi.CodeModuleUnsupported: true, abi.CodeModuleImport: true,
@@ -138,6 +146,10 @@ func (p *probe) refusal(step string, err error) error {
 	switch {
 	case errors.As(err, &trap):
 		why = trap.Kind
+	case errors.As(err, &limit) && !limit.Gas && limit.Used < busyGas && p.slept < probeTime/2:
+		// It ran into our deadline, has computed next to nothing and did not wait of its own will: it
+		// waited for a processor.
+		return &abi.Error{Code: abi.CodeHostBusy, Message: "The host is too busy to start a module", Retry: probeTime, Cause: err}
 	case errors.As(err, &limit):
 		return abi.Errorf(abi.CodeModuleLimit, "the module's %s does not end: %s", step, limit.Text)
 	case notTheGuests[abi.CodeOf(err)]:
@@ -145,8 +157,7 @@ func (p *probe) refusal(step string, err error) error {
 	case abi.CodeOf(err) != abi.CodeInternal:
 		why = abi.AsError(err).PublicMessage() // a host function refused it
 	default:
-		// Not a trap: the engine could not link it, by a global or a table for instance.
-		why = clip(err.Error())
+		return err // our fault
 	}
 	e := abi.Errorf(abi.CodeModuleInvalid, "the module's %s fails: %s", step, why)
 	e.Cause = err

@@ -61,6 +61,11 @@ func (h *Host) Upload(ctx context.Context, ns tenants.ID, wasm io.Reader, o Uplo
 		return v, r, false, err
 	}
 	defer code.Release()
+	defer func() {
+		if err != nil {
+			h.discard(ns, staged.Digest)
+		}
+	}()
 	v = tenants.Version{Namespace: ns, Module: o.Module, Labels: o.Labels, Note: o.Note}
 	if r, err = h.inspect(ctx, code, &v, o); err != nil {
 		return v, r, false, err
@@ -130,5 +135,27 @@ func (h *Host) inspect(ctx context.Context, code *sandbox.Version, v *tenants.Ve
 
 // DeleteModule removes a module with all its versions; CodeModuleInUse while it has actors.
 func (h *Host) DeleteModule(ctx context.Context, ns tenants.ID, module string) error {
-	return h.cfg.Registry.DeleteModule(ctx, ns, module)
+	versions, err := h.cfg.Registry.Versions(ns, module)
+	if err != nil {
+		return err
+	}
+	if err := h.cfg.Registry.DeleteModule(ctx, ns, module); err != nil {
+		return err
+	}
+	for _, v := range versions {
+		h.discard(ns, v.Digest)
+	}
+	return nil
+}
+
+// discard takes what is prepared of a module out of memory, unless a version still has these bytes.
+// Otherwise modules that nobody has would push out those of other namespaces.
+func (h *Host) discard(ns tenants.ID, d tenants.Digest) {
+	for _, m := range h.cfg.Registry.Modules(ns) {
+		versions, _ := h.cfg.Registry.Versions(ns, m.Name) // a module that is gone has none
+		if slices.ContainsFunc(versions, func(v tenants.Version) bool { return v.Digest == d }) {
+			return
+		}
+	}
+	h.cfg.Sandbox.Discard(string(ns), d)
 }

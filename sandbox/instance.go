@@ -82,11 +82,8 @@ func (i *Instance) instantiate(ctx context.Context) (err error) {
 		v.s.dropShells() // they wait for nobody in particular
 		i.mem, err = v.newMemory()
 	}
-	if errors.Is(err, image.ErrExhausted) {
-		return &abi.Error{Code: abi.CodeHostBusy, Retry: time.Second, Cause: err}
-	}
 	if err != nil {
-		return fmt.Errorf("sandbox: %w", err)
+		return memoryError(err)
 	}
 	i.mod, err = i.mem.Instantiate(ctx, func(ctx context.Context) (api.Module, error) {
 		return v.s.runtime.InstantiateModule(ctx, v.code, i.moduleConfig())
@@ -107,6 +104,17 @@ func (i *Instance) instantiate(ctx context.Context) (err error) {
 	}
 	v.s.running.Store(i.mod, i)
 	return nil
+}
+
+// memoryError translates an error of package image: without room the host is busy, not broken.
+func memoryError(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, image.ErrExhausted):
+		return &abi.Error{Code: abi.CodeHostBusy, Retry: time.Second, Cause: err}
+	}
+	return fmt.Errorf("sandbox: %w", err)
 }
 
 func (v *Version) newMemory() (*image.Memory, error) {
@@ -264,7 +272,8 @@ func (e *TrapError) Code() abi.Code { return abi.CodeActorTrapped }
 
 // LimitError reports that the guest was stopped because it had used up what a call may.
 type LimitError struct {
-	Gas  bool // else it was time
+	Gas  bool  // else it was time
+	Used int64 // gas of the call until then
 	Text string
 }
 
@@ -285,6 +294,7 @@ func (i *Instance) callError(err error) error {
 	text := err.Error()
 	switch {
 	case errors.As(err, &limit):
+		limit.Used = i.v.s.cfg.Gas - i.budget - int64(i.gas.Get())
 		return limit
 	case errors.As(err, &exit):
 		return &TrapError{Kind: "exit", Text: fmt.Sprintf("the guest called exit(%d)", exit.ExitCode())}

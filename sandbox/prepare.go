@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"syscall"
 
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
 	"github.com/vivarium-run/vivarium/sandbox/internal/compile"
@@ -70,17 +71,38 @@ func snapshotOf(im *image.Image) *meter.Snapshot {
 	return &meter.Snapshot{Pages: im.WasmPages(), Globals: im.Globals()}
 }
 
-// compile rewrites the module, in its second form if there is a snapshot, and loads it compiled.
+// compileTries is how often a module is compiled before the host says that it cannot now.
+const compileTries = 3
+
+// compile rewrites the module, in its second form if there is a snapshot, and loads it compiled. What
+// may be otherwise the next time is tried again: an entry that was damaged since it was made, a worker
+// that could not work. An upload has no part in that, so it is never told that it is at fault, nor that
+// the host has one.
 func (v *Version) compile(ctx context.Context, b []byte, snapshot *meter.Snapshot) (prepared, error) {
 	metered, err := v.rewrite(b, snapshot)
 	if err != nil {
 		return prepared{}, err
 	}
-	entry, err := v.s.compiler.Compile(ctx, v.key.class, metered)
-	if err != nil {
-		return prepared{}, compileError(err)
+	for range compileTries {
+		var entry compile.Entry
+		if entry, err = v.s.compiler.Compile(ctx, v.key.class, metered); err == nil {
+			err = v.load(ctx, entry, metered)
+		}
+		if err == nil {
+			return prepared{Entry: entry, Gas: v.gas}, nil
+		}
+		if !passing(err) {
+			break
+		}
+		v.s.cfg.Logger.Warn("a module could not be compiled and is tried again", "module", v.key.digest, "error", err)
 	}
-	return prepared{Entry: entry, Gas: v.gas}, v.load(ctx, entry, metered)
+	return prepared{}, compileError(err)
+}
+
+// passing reports whether an error of compiling has to do with the moment.
+func passing(err error) bool {
+	var e *compile.Error
+	return errors.Is(err, compile.ErrStale) || errors.As(err, &e) && e.Kind == compile.KindUnavailable && !errors.Is(err, compile.ErrClosed)
 }
 
 func (v *Version) rewrite(b []byte, snapshot *meter.Snapshot) ([]byte, error) {
@@ -107,10 +129,18 @@ func (v *Version) load(ctx context.Context, e compile.Entry, metered []byte) (er
 	return nil
 }
 
-// compileError translates what a worker says.
+// compileError translates what a worker says, and gives what the moment is to blame for the code of a
+// host that is busy: it lacked processes, memory, descriptors or room on the disk.
 func compileError(err error) error {
 	var e *compile.Error
-	if !errors.As(err, &e) {
+	switch {
+	case errors.Is(err, compile.ErrClosed):
+		return abi.Wrap(abi.CodeUnavailable, err)
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return abi.Wrap(abi.CodeStorageFull, err)
+	case passing(err):
+		return &abi.Error{Code: abi.CodeHostBusy, Message: "The host cannot compile a module now", Retry: startTime, Cause: err}
+	case !errors.As(err, &e):
 		return err
 	}
 	switch {
@@ -131,7 +161,7 @@ func (v *Version) startOnce(ctx context.Context, src Source) (*image.Image, erro
 	ctx, env := src.Start(ctx)
 	i, err := v.NewInstance(ctx, env)
 	if err != nil {
-		return nil, err
+		return nil, &StartError{Env: env, Err: err}
 	}
 	defer i.drop() // and with it its memory
 	v.gas = i.used
@@ -140,11 +170,22 @@ func (v *Version) startOnce(ctx context.Context, src Source) (*image.Image, erro
 		spec.Memory = i.mem.Bytes()
 	}
 	im, err := v.s.arena.New(spec)
-	if err != nil {
-		return nil, fmt.Errorf("sandbox: %w", err)
+	if errors.Is(err, image.ErrExhausted) {
+		v.s.dropShells() // they wait for nobody in particular
+		im, err = v.s.arena.New(spec)
 	}
-	return im, nil
+	return im, memoryError(err)
 }
+
+// StartError reports that the start-up of a module failed while it was prepared. Whoever waited for the
+// preparation gets it, so it says in which world the module ran.
+type StartError struct {
+	Env Env   // from the Source.Start of the one that prepared
+	Err error // of Version.NewInstance
+}
+
+func (e *StartError) Error() string { return e.Err.Error() }
+func (e *StartError) Unwrap() error { return e.Err }
 
 // startExports are the functions that set an instance up, in order.
 func startExports(f *validate.Facts) []string {

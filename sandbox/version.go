@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 
@@ -47,20 +48,30 @@ type Version struct {
 }
 
 // Acquire returns the version of a module, prepared if no one uses it yet. A refused module is an
-// *abi.Error; a start-up that fails is the error of Instance.Call.
+// *abi.Error; a start-up that fails is a *StartError.
 func (s *Sandbox) Acquire(ctx context.Context, src Source) (*Version, error) {
 	v, err := s.take(versionKey{src.Class, src.Digest})
 	if err != nil {
 		return nil, err
 	}
 	// Others may wait for this preparation, so it does not end with the first client.
-	v.once.Do(func() { v.err = v.prepare(context.WithoutCancel(ctx), src) })
+	v.once.Do(func() {
+		v.err = errHalfMade // stays after a panic, so that nobody is given what there is by then
+		defer func() {
+			if v.err == errHalfMade {
+				s.forget(v)
+			}
+		}()
+		v.err = v.prepare(context.WithoutCancel(ctx), src)
+	})
 	if v.err != nil {
 		s.forget(v)
 		return nil, v.err
 	}
 	return v, nil
 }
+
+var errHalfMade = errors.New("sandbox: the preparation panicked")
 
 // take returns the version of a key, made if there is none, with one more user.
 func (s *Sandbox) take(key versionKey) (*Version, error) {
@@ -97,7 +108,11 @@ func (v *Version) Release() {
 	s.mu.Lock()
 	var drop *Version
 	unused := false
-	if v.users--; v.users == 0 && s.versions[v.key] == v {
+	switch v.users--; {
+	case v.users > 0:
+	case s.versions[v.key] != v: // discarded
+		drop = v
+	default:
 		unused = true
 		if s.idle = append(s.idle, v); len(s.idle) > s.cfg.IdleVersions || s.closed {
 			drop, s.idle = s.idle[0], s.idle[1:]
@@ -110,6 +125,26 @@ func (v *Version) Release() {
 	}
 	if unused && drop != v {
 		v.trim(1)
+	}
+}
+
+// Discard drops the version of a module that is no more, so that it takes nobody's place among those
+// that are kept. A version in use goes with its last user. The preparation on disk stays.
+func (s *Sandbox) Discard(class string, d tenants.Digest) {
+	s.mu.Lock()
+	v := s.versions[versionKey{class, d}]
+	if v == nil {
+		s.mu.Unlock()
+		return
+	}
+	delete(s.versions, v.key)
+	unused := v.users == 0
+	if unused {
+		s.idle = slices.DeleteFunc(s.idle, func(i *Version) bool { return i == v })
+	}
+	s.mu.Unlock()
+	if unused {
+		v.free()
 	}
 }
 

@@ -23,8 +23,9 @@ import (
 type blobs struct {
 	dir string
 
-	// mu guards files. It is held while a name in dir appears or goes, two short system calls, so
-	// that one module's delete cannot take the file that another's upload has just put there.
+	// mu guards files. It is held while a name in dir appears, goes or is opened, short system calls,
+	// so that one module's delete cannot take the file that another's upload has just put there, nor
+	// make it look lost to who opens it.
 	mu    sync.Mutex
 	files map[Digest]*blob
 }
@@ -114,18 +115,11 @@ func (b *blobs) drop(d Digest) {
 // open returns the file of d and its size. A file that versions refer to and that is missing or has
 // another size is kv.ErrCorrupt; CodeModuleNotFound if no version refers to it.
 func (b *blobs) open(d Digest) (*os.File, int64, error) {
-	b.mu.Lock()
-	blob, ok := b.files[d]
-	var size int64
-	if ok {
-		size = blob.bytes
-	}
-	b.mu.Unlock()
-	if !ok {
+	f, size, ok, err := b.find(d)
+	switch {
+	case !ok:
 		return nil, 0, abi.Wrap(abi.CodeModuleNotFound, nil)
-	}
-	f, err := os.Open(b.path(d))
-	if errors.Is(err, fs.ErrNotExist) {
+	case errors.Is(err, fs.ErrNotExist):
 		return nil, 0, errCorrupt("module file "+d.String(), nil, errors.New("it is missing; upload the module again"))
 	}
 	if err != nil {
@@ -140,6 +134,19 @@ func (b *blobs) open(d Digest) (*os.File, int64, error) {
 		return nil, 0, err
 	}
 	return f, size, nil
+}
+
+// find opens the file of d if it is referred to. Looking and opening are one step: a file that goes in
+// between, with the last version that needs it, would look like one that is lost.
+func (b *blobs) find(d Digest) (f *os.File, size int64, ok bool, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	blob, ok := b.files[d]
+	if !ok {
+		return nil, 0, false, nil
+	}
+	f, err = os.Open(b.path(d))
+	return f, blob.bytes, true, err
 }
 
 // Wasm returns a version's bytes, which the caller owns. Bytes that are missing or are not what

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"time"
 
@@ -33,6 +34,7 @@ type node struct {
 	actors   *actors.Host
 	api      *api.Server
 	served   chan error // gets one value, when the server has ended
+	idle     func()     // ends what gives memory back, and waits for it; nil if it was not begun
 }
 
 // nodeConfig is what the commands decide about a node.
@@ -87,6 +89,9 @@ func startNode(c nodeConfig) (n *node, err error) {
 		return n, err
 	}
 	go func() { n.served <- n.api.Serve(n.listener) }() // ends with api.Shutdown; stop waits for it
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() { defer close(stopped); returnMemory(stop) }()
+	n.idle = sync.OnceFunc(func() { close(stop); <-stopped })
 	return n, nil
 }
 
@@ -133,6 +138,9 @@ func (n *node) stop() error {
 // close frees what was opened, top down.
 func (n *node) close() error {
 	var errs []error
+	if n.idle != nil {
+		n.idle()
+	}
 	if n.actors != nil {
 		errs = append(errs, n.actors.Close())
 	}

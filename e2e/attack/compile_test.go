@@ -1,5 +1,3 @@
-//go:build attack
-
 package attack
 
 import (
@@ -79,7 +77,7 @@ func compileAttacks() (list []attack) {
 		f := m.Func(nil, nil, nil, nil)
 		m.Func(nil, nil, nil, wt.Code{}.Times(1000, wt.Code{}.Call(f)))
 	})})
-	list = append(list, attack{row: 10, name: "15 MiB of straight code", upload: overLimit, long: true, wasm: plain(func(m *wt.Module) {
+	list = append(list, attack{row: 10, name: "15 MiB of straight code", upload: taken, slow: true, long: true, wasm: plain(func(m *wt.Module) {
 		t := m.Type(nil, nil)
 		body := wt.Cat([]byte{0}, wt.Repeat(wt.Code{}.I32Const(1).Op(wt.Drop), 80_000), []byte{wt.End})
 		for range 60 {

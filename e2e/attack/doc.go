@@ -5,8 +5,7 @@
 // namespace and watch a guest of another: each answer is the one expected, the process lives, the
 // victim is answered, and what an attack took is given back.
 //
-// The suite asserts verdicts; it is run by make attack, as long as one of its uploads is now and then
-// answered 500 on a busy machine. Times come from the long form, which writes docs/attack.md:
-//
-//	go test -tags attack ./e2e/attack -attack.long -timeout 60m
+// Its short form is part of the suite and asserts verdicts, not times: on a busy machine it waits where
+// the host says that it is busy. The long form has every bomb in every place, measures, and writes
+// docs/attack.md; make attack runs it.
 package attack

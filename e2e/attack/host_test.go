@@ -1,5 +1,3 @@
-//go:build attack
-
 package attack
 
 import (
@@ -23,7 +21,7 @@ import (
 	"github.com/vivarium-run/vivarium/sandbox"
 )
 
-var long = flag.Bool("attack.long", false, "run the whole corpus and the measurements, and write docs/attack.md")
+var long = flag.Bool("attack.long", false, "run the whole corpus and the measurements, and write docs/attack.md; see make attack")
 
 // TestMain lets the compile workers of the hosts in this process begin.
 func TestMain(m *testing.M) {
@@ -49,7 +47,7 @@ func startHost(t *testing.T) *host {
 	dir := t.TempDir()
 	h := &host{
 		t: t, binary: filepath.Join(dir, "host"), data: filepath.Join(dir, "data"), key: filepath.Join(dir, "key"),
-		client: &http.Client{Timeout: 2 * time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: 64}},
+		client: &http.Client{Timeout: 5 * time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: 64}},
 		done:   make(chan struct{}),
 	}
 	build := exec.Command("go", "build", "-o", h.binary, "./cmd/host")
@@ -145,8 +143,15 @@ func (h *host) ended() bool {
 // answer is what a request got.
 type answer struct {
 	status int
+	header http.Header
 	body   []byte
 	took   time.Duration
+}
+
+// busy reports whether the host says that it has no time for this now, and when to come again. A busy
+// machine is no verdict on a module.
+func (a answer) busy() bool {
+	return a.status == http.StatusServiceUnavailable && a.header.Get("Retry-After") != "" && a.verdict() == "503 guard/service_busy"
 }
 
 // verdict is the status, with group and code of an error.
@@ -189,17 +194,36 @@ func (h *host) try(ctx context.Context, method, path, token string, body any) (a
 	}
 	defer resp.Body.Close()
 	b, err := io.ReadAll(resp.Body)
-	return answer{resp.StatusCode, b, time.Since(began)}, err
+	return answer{resp.StatusCode, resp.Header, b, time.Since(began)}, err
 }
 
-// must is try for a request that has to be answered. It may be called on any goroutine.
+// patience bounds how long a request is repeated because the host is busy.
+const patience = 3 * time.Minute
+
+// must is try for a request that has to be answered, by a host that may be busy for a while. It may be
+// called on any goroutine.
 func (h *host) must(method, path, token string, body any) answer {
 	h.t.Helper()
-	a, err := h.try(context.Background(), method, path, token, body)
-	if err != nil {
-		h.t.Errorf("%s %s: %v", method, path, err)
+	return h.within(patience, method, path, token, body)
+}
+
+// within is must with another patience.
+func (h *host) within(d time.Duration, method, path, token string, body any) answer {
+	h.t.Helper()
+	for end := time.Now().Add(d); ; {
+		a, err := h.try(context.Background(), method, path, token, body)
+		if err != nil {
+			h.t.Errorf("%s %s: %v", method, path, err)
+		}
+		if !a.busy() || time.Now().After(end) {
+			return a
+		}
+		select {
+		case <-time.After(time.Second):
+		case <-h.done:
+			return a
+		}
 	}
-	return a
 }
 
 func (h *host) upload(token, module string, wasm []byte) answer {

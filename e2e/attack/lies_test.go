@@ -1,5 +1,3 @@
-//go:build attack
-
 package attack
 
 import (
@@ -209,7 +207,6 @@ func manifestAttacks() (list []attack) {
 		fmt.Fprintf(&b, `,"a%d":{}`, i)
 	}
 	say("100,000 actions", `{"abi":1,"codec":"json","actors":{"a":{"actions":{`+b.String()[1:]+"}}}}", overLimit)
-	known := func(verdict string) { list[len(list)-1].known = verdict }
 	do := func(name, want string, code func(m *wt.Module, output uint32) wt.Code) {
 		list = append(list, attack{row: 23, name: "manifest: " + name, upload: want, wasm: sdkModule(fmt.Sprintf(goodManifest, "x"), func(m *wt.Module, output uint32) (wt.Code, wt.Code) {
 			return code(m, output), nil
@@ -221,15 +218,12 @@ func manifestAttacks() (list []attack) {
 	do("output outside the memory", invalid, func(_ *wt.Module, output uint32) wt.Code {
 		return wt.Code{}.I32Const(-1).I32Const(16).Call(output).I32Const(0)
 	})
-	known(badArgument)
 	do("output of 2^32-1 bytes", invalid, func(_ *wt.Module, output uint32) wt.Code {
 		return wt.Code{}.I32Const(0).I32Const(-1).Call(output).I32Const(0)
 	})
-	known("413 message/outgoing_too_long")
 	do("64 MiB of zeros", invalid, func(_ *wt.Module, output uint32) wt.Code {
 		return wt.Code{}.I32Const(1000).MemoryGrow().Op(wt.Drop).I32Const(0).I32Const(60 << 20).Call(output).I32Const(0)
 	})
-	known("413 message/outgoing_too_long")
 	do("4 MiB of spaces", invalid, func(_ *wt.Module, output uint32) wt.Code {
 		return wt.Code{}.I32Const(100).MemoryGrow().Op(wt.Drop).I32Const(0).I32Const(32).I32Const(4 << 20).MemoryFill().
 			I32Const(0).I32Const(4 << 20).Call(output).I32Const(0)
@@ -239,9 +233,10 @@ func manifestAttacks() (list []attack) {
 		return wt.Code{}.Call(f).I32Const(0)
 	})
 	do("an endless loop", overLimit, func(*wt.Module, uint32) wt.Code { return forever(nil).I32Const(0) })
-	list[len(list)-1].long = true
+	list[len(list)-1].long, list[len(list)-1].burns = true, true
 	do("a call tree of 2^44", overLimit, func(m *wt.Module, _ uint32) wt.Code {
 		return wt.Code{}.Call((&ground{Module: m}).tree(44)).I32Const(0)
 	})
+	list[len(list)-1].burns = true
 	return list
 }

@@ -1,5 +1,3 @@
-//go:build attack
-
 package attack
 
 import (
@@ -23,7 +21,7 @@ func limitAttacks() (list []attack) {
 	for row, ls := range map[int][]limit{8: memoryLimits, 9: tableLimits, 10: countLimits} {
 		for _, l := range ls {
 			for _, n := range []int{l.n - 1, l.n} {
-				list = append(list, attack{row: row, name: fmt.Sprintf("%d %s", n, l.name), upload: taken, long: l.slow,
+				list = append(list, attack{row: row, name: fmt.Sprintf("%d %s", n, l.name), upload: taken, slow: l.slow, long: l.slow,
 					wasm: func() []byte { return l.build(n) }, calls: []call{{action: "go", want: fine}}})
 			}
 			list = append(list, attack{row: row, name: fmt.Sprintf("%d %s", l.n+1, l.name), upload: overLimit, wasm: func() []byte { return l.build(l.n + 1) }})

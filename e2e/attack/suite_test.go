@@ -1,17 +1,16 @@
-//go:build attack
-
 package attack
 
 import (
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	wt "github.com/vivarium-run/vivarium/sandbox/wasmtest"
 )
 
 // attackers is how many attacks of a row run at one time.
@@ -19,42 +18,55 @@ const attackers = 4
 
 var moduleNumber atomic.Int64
 
-// launch does one attack and returns how many verdicts were as wanted, and the others.
-func (h *host) launch(a *attack) (right int, wrong []string) {
-	say := func(format string, args ...any) {
-		wrong = append(wrong, fmt.Sprintf("row %d, %s: ", a.row, a.name)+fmt.Sprintf(format, args...))
+// outcome is one verdict of the host.
+type outcome struct {
+	row     int // of the threat table
+	verdict string
+	wrong   string // empty means that it is as wanted
+}
+
+// launch does one attack.
+func (h *host) launch(a *attack) (list []outcome) {
+	add := func(row int, got answer, wrong string) {
+		if wrong != "" {
+			wrong = fmt.Sprintf("row %d, %s: %s", row, a.name, wrong)
+		}
+		list = append(list, outcome{row, got.verdict(), wrong})
 	}
 	module := fmt.Sprintf("m%d", moduleNumber.Add(1))
-	got := h.upload(h.attacker, module, a.wasm())
+	wait := patience
+	if a.burns {
+		wait = 0 // beside others of its kind it may be told to come again for as long as it does
+	}
+	got := h.within(wait, "PUT", "/modules/"+module, h.attacker, a.wasm())
 	switch {
-	case a.known != "" && matches(a.known, got):
-		h.t.Logf("known to be wrong: row %d, %s: upload: got %s, want %s", a.row, a.name, got, a.upload)
-		return right + 1, wrong
-	case !matches(a.upload, got):
-		say("upload: got %s, want %s", got, a.upload)
-		if got.status != 201 && got.status != 200 {
-			return right, wrong
-		}
-	case len(a.calls) == 0:
-		right++
+	case a.fits(got):
+		add(a.row, got, "")
+	default:
+		add(a.row, got, fmt.Sprintf("upload: got %s, want %s", got, a.upload))
+	}
+	if got.status != 201 && got.status != 200 {
+		return list
 	}
 	for i := range a.calls {
 		c := &a.calls[i]
 		if c.long && !*long {
 			continue
 		}
-		if text := h.one(module, i, c); text != "" {
-			say("%s: %s", c.title(), text)
-		} else {
-			right++
+		row := a.row
+		if c.row > 0 {
+			row = c.row
 		}
-	}
-	if got.status == 201 {
-		if d := h.must("DELETE", "/modules/"+module, h.attacker, nil); d.status != 200 {
-			say("delete: %s", d)
+		got, wrong := h.one(module, i, c, a.again)
+		if wrong != "" {
+			wrong = c.title() + ": " + wrong
 		}
+		add(row, got, wrong)
 	}
-	return right, wrong
+	if d := h.must("DELETE", "/modules/"+module, h.attacker, nil); d.status != 200 {
+		add(a.row, d, "delete: "+d.String())
+	}
+	return list
 }
 
 func (c *call) title() string {
@@ -64,13 +76,14 @@ func (c *call) title() string {
 	return c.action
 }
 
-// one makes an actor, calls it and destroys it. It returns what was not as wanted.
-func (h *host) one(module string, i int, c *call) string {
+// one makes an actor, calls it, calls again if that is not empty, and destroys it. It returns the answer
+// to the attack and what was not as wanted.
+func (h *host) one(module string, i int, c *call, again string) (got answer, wrong string) {
 	name := c.actor
 	if name == "" {
 		name = module
 	}
-	id, made := h.actor(h.attacker, name, fmt.Sprintf("%s-%d", module, i), c.input)
+	id, got := h.actor(h.attacker, name, fmt.Sprintf("%s-%d", module, i), c.input)
 	want := c.create
 	if want == "" {
 		want = fine
@@ -78,31 +91,32 @@ func (h *host) one(module string, i int, c *call) string {
 	if id != "" {
 		defer h.must("DELETE", "/actors/"+id, h.attacker, nil)
 	}
-	if !matches(want, made) {
-		return fmt.Sprintf("creation: got %s, want %s", made, want)
+	if !matches(want, got) {
+		return got, fmt.Sprintf("creation: got %s, want %s", got, want)
 	}
 	if c.action == "" || id == "" {
-		return ""
+		return got, ""
 	}
-	got := h.call(h.attacker, id, c.action)
-	if got.took > 2*time.Second {
-		h.t.Logf("slow: %s: %v", c.title(), got.took.Round(time.Millisecond))
+	for range max(1, c.times) {
+		if got = h.call(h.attacker, id, c.action); !matches(c.want, got) {
+			return got, fmt.Sprintf("got %s, want %s", got, c.want)
+		}
 	}
-	switch {
-	case c.known != "" && matches(c.known, got):
-		h.t.Logf("known to be wrong: %s: got %s, want %s", c.title(), got, c.want)
-	case !matches(c.want, got):
-		return fmt.Sprintf("got %s, want %s", got, c.want)
+	if again == "" {
+		return got, ""
 	}
-	return ""
+	if next := h.call(h.attacker, id, again); !matches(fine, next) {
+		return got, fmt.Sprintf("the call after it: got %s, want %s", next, fine)
+	}
+	return got, ""
 }
 
 // TestAttack sends the corpus, row by row, and looks at the host after each.
 func TestAttack(t *testing.T) {
 	h := startHost(t)
 	v := h.watch()
-	warm(h)
-	before := h.holds()
+	h.warm()
+	before := h.settled()
 	rows := map[int][]*attack{}
 	list := corpus()
 	for i := range list {
@@ -110,26 +124,32 @@ func TestAttack(t *testing.T) {
 			rows[list[i].row] = append(rows[list[i].row], &list[i])
 		}
 	}
-	total := 0
-	for _, row := range slices.Sorted(maps.Keys(rows)) {
-		t.Run(fmt.Sprintf("row %d", row), func(t *testing.T) {
+	row := func(name string, f func(t *testing.T) []outcome) {
+		t.Run(name, func(t *testing.T) {
 			began := time.Now()
-			right := h.volley(t, rows[row])
+			got := f(t)
 			h.alive(t)
 			v.check(t)
 			h.givenBack(t, before)
-			total += right
-			verdicts.add(row, right)
-			t.Logf("%d verdicts in %v, %d MiB", right, time.Since(began).Round(time.Millisecond), h.holds().rss>>20)
+			h.count(t, got)
+			t.Logf("%d verdicts in %v, %d MiB", len(got), time.Since(began).Round(time.Millisecond), h.holds().rss>>20)
 		})
 		h.alive(t)
 	}
-	t.Run("together", func(t *testing.T) { h.together(t, v, before) })
+	for _, n := range slices.Sorted(maps.Keys(rows)) {
+		row(fmt.Sprintf("row %d", n), func(*testing.T) []outcome { return h.volley(rows[n], attackers) })
+	}
+	row("requests", h.requests)
+	row("logs", func(t *testing.T) []outcome { return []outcome{h.logsAreBounded(t, bombNamed("loop of logs"))} })
+	row("sixteen uploads", func(*testing.T) []outcome { return h.volley(storm(), 16) })
+	row("sixteen equal uploads", h.equalUploads)
+	row("sixteen actors", h.sixteenActors)
 	t.Run("memory", func(t *testing.T) { h.memoryBack(t, before) })
-	t.Logf("%d attacks, %d verdicts as wanted", len(list), total)
 	t.Run("count", func(t *testing.T) {
-		if total < 200 {
-			t.Errorf("only %d verdicts", total)
+		if n := verdicts.sum(); n < 200 {
+			t.Errorf("only %d verdicts", n)
+		} else {
+			t.Logf("%d attacks, %d verdicts", len(list), n)
 		}
 	})
 	if *long {
@@ -137,25 +157,36 @@ func TestAttack(t *testing.T) {
 	}
 }
 
-// volley runs attacks, some at a time.
-func (h *host) volley(t *testing.T, list []*attack) (right int) {
+// count keeps verdicts for the table, and tells the wrong ones.
+func (h *host) count(t *testing.T, list []outcome) {
 	t.Helper()
-	var mu sync.Mutex // guards right
+	ours := false
+	for _, o := range list {
+		if o.wrong != "" {
+			t.Error(o.wrong)
+			missed++
+		} else {
+			verdicts.add(o.row, o.verdict)
+		}
+		ours = ours || strings.HasPrefix(o.verdict, "500")
+	}
+	if ours {
+		t.Logf("the host's own words: %s", h.faults())
+	}
+}
+
+// volley runs attacks, n at a time.
+func (h *host) volley(list []*attack, n int) (all []outcome) {
+	var mu sync.Mutex // guards all
 	var wg sync.WaitGroup
 	next := make(chan *attack)
-	for range attackers {
+	for range n {
 		wg.Go(func() {
 			for a := range next {
-				n, wrong := h.launch(a)
+				got := h.launch(a)
 				mu.Lock()
-				right += n
+				all = append(all, got...)
 				mu.Unlock()
-				for _, text := range wrong {
-					t.Error(text)
-					if strings.Contains(text, "core/internal_error") || strings.Contains(text, `"internal_error"`) {
-						t.Logf("the host's own words: %s", h.faults())
-					}
-				}
 			}
 		})
 	}
@@ -167,62 +198,82 @@ func (h *host) volley(t *testing.T, list []*attack) (right int) {
 	}
 	close(next)
 	wg.Wait()
-	return right
+	return all
 }
 
 // warm lets the host do each kind of thing once, so that what it keeps for good is there.
-func warm(h *host) {
+func (h *host) warm() {
 	h.t.Helper()
 	a := attack{name: "warm", wasm: plain(nil), upload: taken, calls: []call{{action: "go", want: fine}}}
-	if _, wrong := h.launch(&a); len(wrong) > 0 {
-		h.t.Fatalf("a harmless module: %s", strings.Join(wrong, "; "))
-	}
-	time.Sleep(500 * time.Millisecond)
-}
-
-// together lets 16 attackers at the host at once, with all kinds of things, and wants no wrong answer
-// for the victim.
-func (h *host) together(t *testing.T, v *victim, before holding) {
-	v.check(t)
-	mixed := storm()
-	var wg sync.WaitGroup
-	for i := range 16 {
-		wg.Go(func() {
-			for j := i; j < len(mixed); j += 16 {
-				if _, wrong := h.launch(&mixed[j]); len(wrong) > 0 {
-					t.Error(strings.Join(wrong, "\n"))
-				}
-			}
-		})
-	}
-	wg.Wait()
-	h.alive(t)
-	v.check(t)
-	h.givenBack(t, before)
-}
-
-// Slack of the host's memory after everything. Above slackRSS is against the budget and told; as long
-// as the cause is not found, only mostRSS fails.
-const (
-	slackRSS = 64 << 20
-	mostRSS  = 512 << 20
-)
-
-// memoryBack wants the host's memory back near what it was.
-func (h *host) memoryBack(t *testing.T, before holding) {
-	var now holding
-	for deadline := time.Now().Add(4 * time.Second); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
-		if now = h.holds(); now.rss <= before.rss+slackRSS {
-			t.Logf("%d MiB before, %d MiB after", before.rss>>20, now.rss>>20)
-			return
+	for _, o := range h.launch(&a) {
+		if o.wrong != "" {
+			h.t.Fatalf("a harmless module: %s", o.wrong)
 		}
 	}
-	text := fmt.Sprintf("the host has %d MiB:%s; before the attacks it had %d MiB:%s", now.rss>>20, now.kinds, before.rss>>20, before.kinds)
-	if now.rss > before.rss+mostRSS {
-		t.Error(text)
+}
+
+// storm returns some of everything that is not slow, for sixteen attackers.
+func storm() (some []*attack) {
+	var list []attack
+	for _, a := range corpus() {
+		if !a.long && !a.burns && len(a.calls) == 0 {
+			list = append(list, a)
+		}
 	}
-	t.Log("known to be wrong: " + text)
-	if os.Getenv("GODEBUG") != "" {
-		t.Log(tail(h.printed(), 1500))
+	for i := 0; i < len(list); i += max(1, len(list)/32) {
+		some = append(some, &list[i])
 	}
+	return some
+}
+
+// equalUploads sends the same bytes sixteen times at once: each gets the verdict of its own, though one
+// preparation serves them all.
+func (h *host) equalUploads(*testing.T) (all []outcome) {
+	for _, a := range []attack{
+		{row: 13, name: "a start function that traps, sixteen times", upload: invalid, wasm: plain(func(m *wt.Module) { m.Start(m.Func(nil, nil, nil, wt.Code{wt.Unreachable})) })},
+		{row: 13, name: "a start function that is refused a call, sixteen times", upload: invalid, wasm: plain(func(m *wt.Module) { m.Start(bombFunc("Extism block of 2^63 bytes")(newGround(m))) })},
+		{row: 23, name: "a manifest with an unknown field, sixteen times", upload: invalid + "; root", wasm: sdkModule(`{"abi":1,"codec":"json","root":true,"actors":{"a":{}}}`, nil)},
+		{row: 11, name: "no module, sixteen times", upload: malformed, wasm: bytesOf([]byte("no module"))},
+		{row: 13, name: "a harmless module, sixteen times", upload: taken, wasm: plain(func(m *wt.Module) { m.Func(nil, nil, nil, nil) })},
+	} {
+		list := make([]*attack, 16)
+		for i := range list {
+			list[i] = &a
+		}
+		all = append(all, h.volley(list, 16)...)
+	}
+	return all
+}
+
+// sixteenActors lets sixteen actors of a module go wrong at once, in the same way.
+func (h *host) sixteenActors(*testing.T) (all []outcome) {
+	names := []string{"recursion", "unreachable", "load outside the memory", "loop of kv_put", "loop of Extism blocks", "memory.grow to the limit, all written"}
+	if *long {
+		names = append(names, "call tree of 2^44", "loop of memory.fill")
+	}
+	a := actionAttacks()[0]
+	module := fmt.Sprintf("m%d", moduleNumber.Add(1))
+	if got := h.upload(h.attacker, module, a.wasm()); !matches(taken, got) {
+		return []outcome{{row: 1, wrong: "upload: " + got.String()}}
+	}
+	var mu sync.Mutex // guards all
+	for _, name := range names {
+		action := bombNamed(name)
+		b := bombs()[bombIndex(name)]
+		var wg sync.WaitGroup
+		for i := range 16 {
+			wg.Go(func() {
+				got, wrong := h.one(module, i, &call{action: action, want: b.want, input: `" "`}, "ok")
+				if wrong != "" {
+					wrong = fmt.Sprintf("sixteen at once, %s: %s", name, wrong)
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				all = append(all, outcome{b.row, got.verdict(), wrong})
+			})
+		}
+		wg.Wait()
+	}
+	h.must("DELETE", "/modules/"+module, h.attacker, nil)
+	return all
 }

@@ -19,7 +19,10 @@ type flight struct {
 	err   error
 }
 
-var errClosed = &Error{Kind: KindUnavailable, Detail: "the host is shutting down", Err: errors.New("compiler is closed")}
+// ErrClosed is in the chain of what Compile returns after Close.
+var ErrClosed = errors.New("compiler is closed")
+
+var errClosed = &Error{Kind: KindUnavailable, Detail: "the host is shutting down", Err: ErrClosed}
 
 // join returns the flight that makes name, with one more user.
 func (c *Compiler) join(name string) (*flight, error) {

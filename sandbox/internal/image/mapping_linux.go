@@ -39,7 +39,11 @@ type sealedImage struct {
 
 func newSealedImage(a *Arena, content []byte, stored pageSet, max int) (backing, error) {
 	fd, err := createMemfd()
-	if err != nil {
+	switch err {
+	case nil:
+	case unix.EMFILE, unix.ENFILE, unix.ENOMEM:
+		return nil, fmt.Errorf("%w: memfd: %w", ErrExhausted, err)
+	default:
 		return nil, fmt.Errorf("image: memfd: %w", err)
 	}
 	s := &sealedImage{a: a, fd: fd}
@@ -72,15 +76,29 @@ func (s *sealedImage) write(content []byte, stored pageSet, max int) error {
 		}
 		return err == nil
 	})
+	if err == unix.ENOMEM || err == unix.ENOSPC {
+		return fmt.Errorf("%w: fill the memfd: %w", ErrExhausted, err)
+	}
 	if err != nil {
 		return fmt.Errorf("image: fill the memfd: %w", err)
 	}
-	const seals = unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_WRITE | unix.F_SEAL_SEAL
-	if _, err := unix.FcntlInt(uintptr(s.fd), unix.F_ADD_SEALS, seals); err != nil {
+	if err := s.seal(); err != nil {
 		return fmt.Errorf("image: seal the memfd: %w", err)
 	}
 	s.base, err = s.a.mmap(s.fd, len(content), unix.PROT_READ, unix.MAP_SHARED)
 	return err
+}
+
+// seal makes the file one that nobody can change. The kernel says EBUSY, after a third of a second, as
+// long as somebody else holds one of its pages, which memory compaction does for a moment.
+func (s *sealedImage) seal() (err error) {
+	const seals = unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_WRITE | unix.F_SEAL_SEAL
+	for range 5 {
+		if _, err = unix.FcntlInt(uintptr(s.fd), unix.F_ADD_SEALS, seals); err != unix.EBUSY {
+			return err
+		}
+	}
+	return fmt.Errorf("%w: %w", ErrExhausted, err)
 }
 
 func (s *sealedImage) view() []byte { return s.base }
