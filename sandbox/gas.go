@@ -11,13 +11,6 @@ import (
 	"github.com/vivarium-run/vivarium/sandbox/internal/meter"
 )
 
-// Prices of WASI's functions in gas, as those of package hostfuncs: for the call, and one for each byte
-// that it moves.
-const (
-	priceClock = 200
-	priceWASI  = 1000
-)
-
 // run is one call of a guest: its gas and its slot.
 type run struct {
 	ctx    context.Context
@@ -86,12 +79,9 @@ func (i *Instance) refuel() error {
 	return nil
 }
 
-// pay charges a WASI function and ends the guest if it cannot.
-func (i *Instance) pay(price int64, bytes int) {
-	if i.ctx == nil {
-		return // the engine asks on its own account, while it instantiates
-	}
-	if err := i.Charge(price + int64(bytes)); err != nil {
+// pay charges for work of ours and ends the guest if it cannot.
+func (i *Instance) pay(gas int64) {
+	if err := i.Charge(gas); err != nil {
 		panic(err)
 	}
 }

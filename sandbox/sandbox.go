@@ -22,7 +22,6 @@ import (
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
-	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
 	"github.com/vivarium-run/vivarium/sandbox/internal/compile"
@@ -166,12 +165,8 @@ func (s *Sandbox) open(ctx context.Context) (err error) {
 
 // link makes the host modules.
 func (s *Sandbox) link(ctx context.Context) error {
-	if err := s.linkWASI(ctx); err != nil {
-		return err
-	}
 	s.imports = importTable{}
-	s.imports.addModule(s.runtime.Module(wasi_snapshot_preview1.ModuleName))
-	for _, m := range s.cfg.Modules {
+	for _, m := range append([]HostModule{s.wasiModule()}, s.cfg.Modules...) {
 		mod, err := s.linkModule(ctx, m)
 		if err != nil {
 			return err
