@@ -95,7 +95,7 @@ func (p priced) String() string { return fmt.Sprint(p.module, ".", p.name, " ", 
 var operationPrices = map[string][2]int64{
 	"state_get": {2000, 1}, "state_set": {2000, 1},
 	"kv_get": {10000, 1}, "kv_put": {3000, 1}, "kv_delete": {3000, 1}, "kv_list": {20000, 1}, "kv_delete_range": {20000, 1},
-	"broadcast": {3000, 1}, "self": {1000, 1}, "log": {2000, 1}, "now": {200, 0}, "random": {1000, 1}, "config": {1000, 1},
+	"broadcast": {3000, 1}, "self": {1000, 1}, "log": {2000, 1}, "now": {200, 0}, "random": {1000, 4}, "config": {1000, 1},
 }
 
 // largest are the largest arguments by name.

@@ -160,7 +160,7 @@ var operations = []Operation{
 		do:  func(c *Call, _ *args) (answer, error) { return answer{number: c.actor.Now().UnixMilli()}, nil },
 	},
 	{
-		Name: "random", Price: Price{1000, 1}, Params: []Param{numberParam("n")}, Result: BytesResult,
+		Name: "random", Price: Price{1000, 4}, Params: []Param{numberParam("n")}, Result: BytesResult,
 		Doc: "returns n random bytes",
 		do: func(c *Call, a *args) (answer, error) {
 			if a.n[0] < 0 || a.n[0] > MaxRandom {
