@@ -37,9 +37,12 @@ func (i *Instance) end() {
 	i.ctx = nil
 }
 
-// take returns the next quantum.
+// take returns the next quantum, which is all there is for a guest that does not ask for a second.
 func (i *Instance) take() int64 {
-	q := min(i.v.s.cfg.Quantum, i.budget)
+	q := i.budget
+	if i.v.layout.OutOfGas {
+		q = min(q, i.v.s.cfg.Quantum)
+	}
 	i.budget -= q
 	return q
 }
@@ -58,19 +61,24 @@ func (i *Instance) Charge(gas int64) error {
 	return i.refuel()
 }
 
+var errNoGas = &LimitError{Gas: true, Text: "the turn ran out of gas"}
+
+// spent reports that a guest has used more than it may, which it may not have been told yet.
+func (i *Instance) spent() bool { return i.budget+int64(i.gas.Get()) < 0 }
+
 // refuel makes the gas at least zero, if the call may go on, and lets others run.
 func (i *Instance) refuel() error {
 	if i.ctx.Err() != nil {
 		return &LimitError{Text: "the turn ran out of time"}
 	}
 	left := int64(i.gas.Get())
-	for left < 0 {
-		if i.budget == 0 {
-			return &LimitError{Gas: true, Text: "the turn ran out of gas"}
-		}
+	for left < 0 && i.budget > 0 {
 		left += i.take()
 	}
 	i.gas.Set(uint64(left))
+	if left < 0 {
+		return errNoGas
+	}
 	if err := i.v.s.slots.Yield(i.ctx, i.v.key.class); err != nil {
 		i.slot = false
 		return &LimitError{Text: "the turn ran out of time"}

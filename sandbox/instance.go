@@ -251,6 +251,8 @@ func (i *Instance) callError(err error) error {
 		return limit
 	case errors.As(err, &exit):
 		return &TrapError{Kind: "exit", Text: fmt.Sprintf("the guest called exit(%d)", exit.ExitCode())}
+	case i.spent() && strings.HasPrefix(text, "wasm error: unreachable"):
+		return errNoGas // by trap in code that does not ask, or just before it would have asked
 	case int32(uint32(i.stack.Get())) < 0 && strings.HasPrefix(text, "wasm error: unreachable"):
 		return &TrapError{Kind: "stack overflow", Text: text}
 	case strings.HasPrefix(text, "wasm error: "):

@@ -84,7 +84,9 @@ func (v *Version) compile(ctx context.Context, b []byte, snapshot *meter.Snapsho
 }
 
 func (v *Version) rewrite(b []byte, snapshot *meter.Snapshot) ([]byte, error) {
-	metered, layout, err := meter.Rewrite(b, v.facts, meter.Options{MemoryPages: v.s.cfg.MemoryPages, Image: snapshot})
+	metered, layout, err := meter.Rewrite(b, v.facts, meter.Options{
+		MemoryPages: v.s.cfg.MemoryPages, TrapOnly: v.s.cfg.trapOnly(), Image: snapshot,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("sandbox: %w", err)
 	}
@@ -179,7 +181,7 @@ func (v *Version) base() string {
 func (v *Version) imageKey() image.Key {
 	return image.Origin{
 		Module:   v.key.class + "/" + v.key.digest.String(),
-		Rewriter: fmt.Sprint(meter.Version, v.s.cfg.MemoryPages),
+		Rewriter: fmt.Sprint(meter.Version, v.s.cfg.MemoryPages, v.s.cfg.trapOnly()),
 		Engine:   engineVersion(),
 		CPU:      runtime.GOARCH,
 	}.Key()
