@@ -7,10 +7,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"os"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"sync"
 
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
 	"github.com/vivarium-run/vivarium/sandbox/internal/compile"
@@ -103,10 +105,24 @@ func (v *Version) load(ctx context.Context, e compile.Entry, metered []byte) (er
 	if err := v.s.compiler.Verify(e, metered); err != nil {
 		return err
 	}
+	// The engine offers code to others while it still completes it: a call of equal bytes, as two namespaces
+	// may make, would get functions without a way in, and the process would end. So such calls wait.
+	m := v.s.loading.of(e.Name)
+	m.Lock()
+	defer m.Unlock()
 	if v.code, err = v.s.runtime.CompileModule(ctx, metered); err != nil {
 		return fmt.Errorf("sandbox: load: %w", err)
 	}
 	return nil
+}
+
+// loads are mutexes for the loading of modules: the same for the same name, and seldom for two.
+type loads [64]sync.Mutex
+
+func (l *loads) of(name string) *sync.Mutex {
+	h := fnv.New32a()
+	h.Write([]byte(name))
+	return &l[h.Sum32()%uint32(len(l))]
 }
 
 // compileError translates what a worker says.

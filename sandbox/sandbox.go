@@ -122,6 +122,7 @@ type Sandbox struct {
 	slots    *slots.Slots
 	deltas   *deltacache.Cache
 	imports  importTable
+	loading  loads
 	running  sync.Map // api.Module to *Instance, for the host functions of the meter
 
 	mu       sync.Mutex // guards the fields below
