@@ -243,7 +243,7 @@ func TestWASIAnswersAsWazero(t *testing.T) {
 			continue
 		}
 		calls := sensible(f)
-		for range 3000 {
+		for range 1500 {
 			var args []uint64
 			for range f.params {
 				args = append(args, argPool[r.IntN(len(argPool))])
