@@ -106,18 +106,14 @@ func TestDeadline(t *testing.T) {
 		name, mode string
 		want       compile.Kind
 	}{
-		{"a worker that worked", "work 1300ms", compile.KindTimeout},
+		{"a worker that worked", "work 2s", compile.KindTimeout},
 		{"a worker that did not", "hang", compile.KindBusy},
 		{"deaf to signals", "deaf", compile.KindBusy},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := open(t, compile.Config{})
-			// An eighth of the wall time is 1 s for the first, and out of reach for the others.
-			c.SetLimits(func(c *compile.Config) {
-				if c.CPUTime, c.WallTime = time.Minute, time.Hour; tt.want == compile.KindTimeout {
-					c.WallTime = 8 * time.Second
-				}
-			})
+			// Its share is half of its processor time: between that and all of it the first has room.
+			c.SetLimits(func(c *compile.Config) { c.CPUTime, c.WallTime = 3*time.Second, time.Hour })
 			c.SetTestMode(tt.mode)
 			c.SetDeadline(func() { came(func() bool { return inBox(c, "pid") != "" }) })
 			_, err := c.Compile(bg, "a", small(1))
