@@ -23,10 +23,11 @@ check:
 	go vet -tags figures ./sandbox
 	go run $(STATICCHECK) ./...
 
-# race runs what is concurrent under the race detector. Guests run slowly there, so of package actors
-# it takes the tests about order, life and locks, not those about sizes.
+# race runs what is concurrent under the race detector. Guests run slowly there, so of packages sandbox
+# and actors it takes the tests about order, life and locks, not those about sizes.
 race:
 	go test -race -count=1 -timeout 20m ./kv/... ./tenants ./api ./hostfuncs/... ./sandbox/internal/compile ./sandbox/internal/image/... ./sandbox/internal/slots
+	go test -race -count=1 -timeout 20m -run 'Hammer|Wake|Preparation|Deadline|Pointers|FormsAgree' ./sandbox
 	go test -race -count=1 -timeout 20m -run 'Gate|Destroy|Drain|GetOrCreate|Instances|Flight|Refused|Leaves|Outcome|Mailbox|Sleeps|Plain' ./actors
 
 # wasm builds the committed guests of other languages again and tests what was built. Other compilers

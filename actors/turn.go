@@ -134,8 +134,8 @@ func (t *turn) KVDeleteRange(r hostfuncs.ListRequest) (int64, error) {
 	return int64(len(keys)), nil
 }
 
-// scan calls f with the KV items of r, in order, until it says false. Keys are without the table's
-// prefix.
+// scan calls f with the KV items of r, in order, until it says false; the guest pays for each row on the
+// way. Keys are without the table's prefix.
 func (t *turn) scan(r hostfuncs.ListRequest, f func(kv.Item) bool) error {
 	if t.startup {
 		return errStartup
@@ -144,8 +144,17 @@ func (t *turn) scan(r hostfuncs.ListRequest, f func(kv.Item) bool) error {
 	if err != nil {
 		return err
 	}
-	for it, err := range t.view.Scan(t.ctx, rng) {
-		if err != nil {
+	view := t.view
+	var spent error
+	view.Look = func(it kv.Item) error {
+		spent = r.Look(len(it.Key) - 1 + len(it.Value))
+		return spent
+	}
+	for it, err := range view.Scan(t.ctx, rng) {
+		switch {
+		case spent != nil:
+			return spent
+		case err != nil:
 			return t.readError(err)
 		}
 		if !f(kv.Item{Key: it.Key[1:], Value: it.Value}) {

@@ -75,6 +75,11 @@ type ListRequest struct {
 	Limit   int    // zero means the most there may be
 	Reverse bool
 	Keys    bool // without values
+
+	// Look takes the gas of one item of so many bytes that the actor has come to, whether it is part of
+	// the answer or not. It must be called before the item is used. Its error ends the operation and is
+	// given back as it is, and the guest ends.
+	Look func(bytes int) error
 }
 
 // Level is the level of a log line.
@@ -104,14 +109,16 @@ func (l Level) String() string {
 // the context for a moment after the run.
 type Call struct {
 	context.Context
-	actor  Actor
-	kernel *Kernel
-	meter  Meter
-	input  []byte
-	output []byte // set by vivarium.output
-	result []byte // of the last operation, or the message of its failure
-	calls  int
-	failed []*abi.Error // what operations refused in this run, one of each code
+	actor   Actor
+	kernel  *Kernel
+	meter   Meter
+	input   []byte
+	output  []byte // set by vivarium.output
+	result  []byte // of the last operation, or the message of its failure
+	calls   int
+	spent   error        // of the meter, while an operation worked: it ends the run
+	perItem int64        // of the operation that works
+	failed  []*abi.Error // what operations refused in this run, one of each code
 }
 
 // NewCall prepares a run with an input. The kernel's memory is emptied; it belongs to the call until
@@ -174,6 +181,12 @@ func (c *Call) charge(p Price, n int) {
 	if err := c.meter.Charge(p.Base + p.PerByte*int64(n)); err != nil {
 		abort(err)
 	}
+}
+
+// look charges an item of so many bytes. See ListRequest.Look.
+func (c *Call) look(bytes int) error {
+	c.spent = c.meter.Charge(c.perItem + int64(bytes)/lookBytes)
+	return c.spent
 }
 
 // abort ends the guest's run with err, which the engine wraps.

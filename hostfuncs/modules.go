@@ -2,6 +2,7 @@ package hostfuncs
 
 import (
 	"context"
+	"reflect"
 
 	"github.com/tetratelabs/wazero/api"
 
@@ -169,7 +170,7 @@ func handleFunc(op *Operation) Func {
 // view returns n bytes of the guest's memory at ptr, valid until the guest runs again.
 func view(m api.Module, what string, ptr, n uint32) []byte {
 	mem := m.Memory()
-	if mem == nil {
+	if mem == nil || reflect.ValueOf(mem).IsNil() { // what the engine gives for a guest without a memory
 		badPointer(what, uint64(ptr), uint64(n))
 	}
 	b, ok := mem.Read(ptr, n)

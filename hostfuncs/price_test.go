@@ -37,7 +37,9 @@ type ledger struct {
 	before, after int64 // charged before and after the first call of the actor
 	done          int   // calls of the actor
 	result        []byte
-	none          bool // there is no result
+	none          bool  // there is no result
+	items         []int // that list operations come to, by their bytes
+	looked        int   // items that were paid for
 }
 
 func (l *ledger) Charge(gas int64) error {
@@ -57,23 +59,35 @@ func (l *ledger) Charge(gas int64) error {
 
 func (l *ledger) do() { l.done++ }
 
+// walk comes to the ledger's items.
+func (l *ledger) walk(r hostfuncs.ListRequest) error {
+	for _, n := range l.items {
+		if err := r.Look(n); err != nil {
+			return err
+		}
+		l.looked++
+	}
+	l.do()
+	return nil
+}
+
 func (l *ledger) get() ([]byte, bool, error) { l.do(); return l.result, !l.none, nil }
 
-func (l *ledger) State() ([]byte, bool, error)                       { return l.get() }
-func (l *ledger) SetState([]byte) error                              { l.do(); return nil }
-func (l *ledger) KVGet([]byte) ([]byte, bool, error)                 { return l.get() }
-func (l *ledger) KVPut(_, _ []byte) error                            { l.do(); return nil }
-func (l *ledger) KVDelete([]byte) error                              { l.do(); return nil }
-func (l *ledger) KVList(hostfuncs.ListRequest) ([]byte, error)       { l.do(); return l.result, nil }
-func (l *ledger) KVDeleteRange(hostfuncs.ListRequest) (int64, error) { l.do(); return 7, nil }
-func (l *ledger) Var([]byte) ([]byte, bool, error)                   { return l.get() }
-func (l *ledger) SetVar(_, _ []byte) error                           { l.do(); return nil }
-func (l *ledger) Broadcast(string, []byte) error                     { l.do(); return nil }
-func (l *ledger) Self() []byte                                       { l.do(); return l.result }
-func (l *ledger) Config(string) (string, bool)                       { l.do(); return string(l.result), !l.none }
-func (l *ledger) Log(hostfuncs.Level, []byte)                        { l.do() }
-func (l *ledger) Now() time.Time                                     { l.do(); return time.Unix(1, 0) }
-func (l *ledger) Random(p []byte)                                    { l.do(); clear(p) }
+func (l *ledger) State() ([]byte, bool, error)                         { return l.get() }
+func (l *ledger) SetState([]byte) error                                { l.do(); return nil }
+func (l *ledger) KVGet([]byte) ([]byte, bool, error)                   { return l.get() }
+func (l *ledger) KVPut(_, _ []byte) error                              { l.do(); return nil }
+func (l *ledger) KVDelete([]byte) error                                { l.do(); return nil }
+func (l *ledger) KVList(r hostfuncs.ListRequest) ([]byte, error)       { return l.result, l.walk(r) }
+func (l *ledger) KVDeleteRange(r hostfuncs.ListRequest) (int64, error) { return 7, l.walk(r) }
+func (l *ledger) Var([]byte) ([]byte, bool, error)                     { return l.get() }
+func (l *ledger) SetVar(_, _ []byte) error                             { l.do(); return nil }
+func (l *ledger) Broadcast(string, []byte) error                       { l.do(); return nil }
+func (l *ledger) Self() []byte                                         { l.do(); return l.result }
+func (l *ledger) Config(string) (string, bool)                         { l.do(); return string(l.result), !l.none }
+func (l *ledger) Log(hostfuncs.Level, []byte)                          { l.do() }
+func (l *ledger) Now() time.Time                                       { l.do(); return time.Unix(1, 0) }
+func (l *ledger) Random(p []byte)                                      { l.do(); clear(p) }
 
 // priced is a call of a host function and what it must cost.
 type priced struct {
@@ -102,7 +116,7 @@ func (p priced) String() string { return fmt.Sprint(p.module, ".", p.name, " ", 
 var operationPrices = map[string][2]int64{
 	"state_get": {2000, 1}, "state_set": {2000, 1},
 	"kv_get": {10000, 1}, "kv_put": {3000, 1}, "kv_delete": {3000, 1}, "kv_list": {20000, 1}, "kv_delete_range": {20000, 1},
-	"broadcast": {3000, 1}, "self": {1000, 1}, "log": {2000, 1}, "now": {200, 0}, "random": {1000, 1}, "config": {1000, 1},
+	"broadcast": {3000, 1}, "self": {1000, 1}, "log": {2000, 1}, "now": {200, 0}, "random": {1000, 4}, "config": {1000, 1},
 	"kv_get_batch": {10000, 1}, "kv_put_batch": {3000, 1}, "kv_delete_batch": {3000, 1},
 	"conn_list": {5000, 1}, "conn_get": {2000, 1}, "conn_state_set": {2000, 1}, "conn_send": {3000, 1}, "conn_disconnect": {2000, 1},
 	"socket_send": {3000, 1}, "socket_close": {2000, 1},
@@ -363,6 +377,48 @@ func (p priced) call(m api.Module, funcs map[string]hostfuncs.Func, f hostfuncs.
 	}()
 	f.Call(c, m, stack)
 	return l, false, nil
+}
+
+// Operations that walk over items pay for each before it is used, whatever they answer; the first that cannot
+// be paid for ends the guest, which gets no answer.
+func TestPriceOfItems(t *testing.T) {
+	items := []int{0, 7, 8, 1 << 20, 100}
+	const cost = 5*2000 + 0 + 0 + 1 + 1<<17 + 12
+	inGuest(t, func(m api.Module) {
+		funcs := map[string]hostfuncs.Func{}
+		for _, mod := range hostfuncs.Modules() {
+			for _, f := range mod.Funcs {
+				funcs[mod.Name+"."+f.Name] = f
+			}
+		}
+		for name, stack := range map[string][]uint64{
+			"vivarium.kv_list": {8, 0, 8, 0, 8, 0, 0, 0}, "extism:host/user.kv_list": {0, 0, 0, 0, 0},
+			"vivarium.kv_delete_range": {8, 0, 8, 0, 0, 0}, "extism:host/user.kv_delete_range": {0, 0, 0, 0},
+		} {
+			for paid, gas := range map[int]int64{5: 20_000 + cost, 4: 20_000 + cost - 1, 1: 20_000 + 2*2000 - 1, 0: 20_000} {
+				l := &ledger{on: true, budget: gas, items: items}
+				c := hostfuncs.NewCall(context.Background(), l, &hostfuncs.Kernel{}, l, nil)
+				err := caught(func() { funcs[name].Call(c, m, slices.Clone(stack)) })
+				if l.looked != paid || errors.Is(err, errNoGas) != (paid < 5) {
+					t.Errorf("%s with %d gas looks at %d items, want %d; %v", name, gas, l.looked, paid, err)
+				}
+				if paid == 5 && l.before != gas {
+					t.Errorf("%s takes %d gas, want %d", name, l.before, gas)
+				}
+			}
+		}
+	})
+}
+
+// caught returns what f panics with.
+func caught(f func()) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = r.(error)
+		}
+	}()
+	f()
+	return nil
 }
 
 // The last result, and the message of the last failure, cost their bytes each time they are read.

@@ -12,6 +12,9 @@ type Operation struct {
 	Params []Param
 	Result Result
 	Price  Price
+	// PerItem is charged for each item that the operation comes to, before it is used, with one more for
+	// each lookBytes bytes of it.
+	PerItem int64
 	// Doc is one sentence for the bindings of other languages.
 	Doc string
 	do  func(c *Call, a *args) (answer, error)
@@ -23,6 +26,9 @@ type Operation struct {
 type Price struct {
 	Base, PerByte int64
 }
+
+// lookBytes is how many bytes of an item that is looked at cost one gas, as they do for memory.copy.
+const lookBytes = 8
 
 // Param is one argument of an operation.
 type Param struct {
@@ -102,13 +108,13 @@ var storageOperations = []Operation{
 		do:  func(c *Call, a *args) (answer, error) { return answer{}, c.actor.KVDelete(a.b[0]) },
 	},
 	{
-		Name:   "kv_list",
-		Price:  Price{20000, 1},
+		Name:  "kv_list",
+		Price: Price{20000, 1}, PerItem: 2000,
 		Params: []Param{bytesParam("lo"), bytesParam("hi"), bytesParam("cursor"), numberParam("limit"), numberParam("flags")},
 		Result: BytesResult,
 		Doc:    "returns a page of the KV items with lo <= key < hi, in byte order",
 		do: func(c *Call, a *args) (answer, error) {
-			r, err := listRequest(a.b[0], a.b[1], a.b[2], a.n[0], a.n[1])
+			r, err := c.listRequest(a.b[0], a.b[1], a.b[2], a.n[0], a.n[1])
 			if err != nil {
 				return answer{}, err
 			}
@@ -117,13 +123,13 @@ var storageOperations = []Operation{
 		},
 	},
 	{
-		Name:   "kv_delete_range",
-		Price:  Price{20000, 1},
+		Name:  "kv_delete_range",
+		Price: Price{20000, 1}, PerItem: 2000,
 		Params: []Param{bytesParam("lo"), bytesParam("hi"), numberParam("limit"), numberParam("flags")},
 		Result: NumberResult,
 		Doc:    "deletes the KV items with lo <= key < hi, at most limit of them, and returns how many",
 		do: func(c *Call, a *args) (answer, error) {
-			r, err := listRequest(a.b[0], a.b[1], nil, a.n[0], a.n[1])
+			r, err := c.listRequest(a.b[0], a.b[1], nil, a.n[0], a.n[1])
 			if err != nil {
 				return answer{}, err
 			}
@@ -163,7 +169,7 @@ var storageOperations = []Operation{
 		do:  func(c *Call, _ *args) (answer, error) { return answer{number: c.actor.Now().UnixMilli()}, nil },
 	},
 	{
-		Name: "random", Price: Price{1000, 1}, Params: []Param{numberParam("n")}, Result: BytesResult,
+		Name: "random", Price: Price{1000, 4}, Params: []Param{numberParam("n")}, Result: BytesResult,
 		Doc: "returns n random bytes",
 		do: func(c *Call, a *args) (answer, error) {
 			if a.n[0] < 0 || a.n[0] > MaxRandom {
@@ -187,7 +193,7 @@ var storageOperations = []Operation{
 func optional(b []byte, ok bool, err error) (answer, error) { return answer{bytes: b, none: !ok}, err }
 
 // listRequest checks the arguments that the list operations share.
-func listRequest(lo, hi, cursor []byte, limit, flags int64) (ListRequest, error) {
+func (c *Call) listRequest(lo, hi, cursor []byte, limit, flags int64) (ListRequest, error) {
 	const all = abi.ListReverse | abi.ListKeys | abi.ListPrefix
 	if limit < 0 || flags&^all != 0 {
 		return ListRequest{}, abi.Errorf(abi.CodeInvalidArgument, "the limit is negative or a flag is unknown")
@@ -197,6 +203,7 @@ func listRequest(lo, hi, cursor []byte, limit, flags int64) (ListRequest, error)
 		Prefix:  flags&abi.ListPrefix != 0,
 		Reverse: flags&abi.ListReverse != 0,
 		Keys:    flags&abi.ListKeys != 0,
+		Look:    c.look,
 	}, nil
 }
 
@@ -204,10 +211,14 @@ func listRequest(lo, hi, cursor []byte, limit, flags int64) (ListRequest, error)
 // number; a failure of ours ends the run.
 func (c *Call) run(op *Operation, a *args) (ans answer, code int64) {
 	c.count(op.Price, len(a.b[0])+len(a.b[1])+len(a.b[2])+len(a.b[3]))
+	c.perItem = op.PerItem
 	ans, err := op.do(c, a)
 	if err == nil {
 		c.charge(Price{PerByte: op.Price.PerByte}, len(ans.bytes))
 		return ans, 0
+	}
+	if c.spent != nil {
+		abort(c.spent)
 	}
 	e := abi.AsError(err)
 	if e.Code == abi.CodeInternal {

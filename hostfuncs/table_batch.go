@@ -2,13 +2,13 @@ package hostfuncs
 
 import "github.com/vivarium-run/vivarium/hostfuncs/abi"
 
-// priceItem is for each item of a batch, beside the price of the call.
-var priceItem = Price{3000, 0}
+// itemGas is for each item of a batch, beside the price of the call.
+const itemGas = 3000
 
 // batchOperations take several KV items at once.
 var batchOperations = []Operation{
 	{
-		Name: "kv_get_batch", Price: Price{10000, 1}, Params: []Param{bytesParam("keys")}, Result: BytesResult,
+		Name: "kv_get_batch", Price: Price{10000, 1}, PerItem: itemGas, Params: []Param{bytesParam("keys")}, Result: BytesResult,
 		Doc: "returns a page with those of up to 128 KV keys that there are, in the order asked for; keys is a page without values",
 		do: func(c *Call, a *args) (answer, error) {
 			keys, err := c.batch(a.b[0])
@@ -32,7 +32,7 @@ var batchOperations = []Operation{
 		},
 	},
 	{
-		Name: "kv_put_batch", Price: Price{3000, 1}, Params: []Param{bytesParam("items")},
+		Name: "kv_put_batch", Price: Price{3000, 1}, PerItem: itemGas, Params: []Param{bytesParam("items")},
 		Doc: "sets up to 128 KV items, given as a page, or none of them",
 		do: func(c *Call, a *args) (answer, error) {
 			items, err := c.batch(a.b[0])
@@ -43,7 +43,7 @@ var batchOperations = []Operation{
 		},
 	},
 	{
-		Name: "kv_delete_batch", Price: Price{3000, 1}, Params: []Param{bytesParam("keys")},
+		Name: "kv_delete_batch", Price: Price{3000, 1}, PerItem: itemGas, Params: []Param{bytesParam("keys")},
 		Doc: "deletes up to 128 KV keys, given as a page without values, or none of them",
 		do: func(c *Call, a *args) (answer, error) {
 			keys, err := c.batch(a.b[0])
@@ -64,6 +64,6 @@ func (c *Call) batch(page []byte) ([]abi.Item, error) {
 	if len(items) == 0 || len(items) > abi.MaxKVBatch {
 		return nil, abi.Errorf(abi.CodeInvalidArgument, "a batch has 1 to %d items", abi.MaxKVBatch)
 	}
-	c.charge(Price{Base: priceItem.Base * int64(len(items))}, 0)
+	c.charge(Price{Base: c.perItem * int64(len(items))}, 0)
 	return items, nil
 }

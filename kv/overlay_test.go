@@ -243,3 +243,36 @@ func (failing) Get(context.Context, Space, []byte) ([]byte, error) { return nil,
 func (failing) Scan(context.Context, Space, Range) iter.Seq2[Item, error] {
 	return func(yield func(Item, error) bool) { yield(Item{}, errBroken) }
 }
+
+// Look comes to each row once, also to what is hidden or deleted, and before it is yielded; its error ends
+// the scan.
+func TestScanLooks(t *testing.T) {
+	var newest, older Overlay
+	newest.Put([]byte("c"), []byte("new"))
+	newest.Delete([]byte("d"))
+	older.Put([]byte("d"), []byte("old"))
+	older.Put([]byte("f"), []byte("6"))
+	v := View{Layers: []*Overlay{&newest, &older}, Store: mapReader{"a": "1", "c": "3", "d": "4", "e": "5"}}
+	want := []string{"look a", "a", "look c", "look c", "c", "look d", "look d", "look e", "e", "look f", "f"}
+	errEnough := errors.New("enough")
+	for enough := range len(want) - 1 {
+		var got []string
+		v.Look = func(it Item) error {
+			if len(got) >= enough {
+				return errEnough
+			}
+			got = append(got, "look "+string(it.Key))
+			return nil
+		}
+		var end error
+		for it, err := range v.Scan(t.Context(), Range{}) {
+			if end = err; err != nil {
+				break
+			}
+			got = append(got, string(it.Key))
+		}
+		if end == nil || !errors.Is(end, errEnough) || len(got) < enough || !slices.Equal(got, want[:len(got)]) {
+			t.Errorf("after %d: %v, %v", enough, got, end)
+		}
+	}
+}

@@ -14,6 +14,9 @@ type View struct {
 	Layers []*Overlay
 	Store  Reader
 	Space  Space
+	// Look, if it is set, is called for each row that Scan comes to, before it is yielded, and also for
+	// those that are hidden or deleted. Its error ends the scan and is yielded as it is.
+	Look func(Item) error
 }
 
 // Get returns the newest value of key, or ErrNotFound. The caller must not change it.
@@ -35,6 +38,9 @@ func (v View) Scan(ctx context.Context, r Range) iter.Seq2[Item, error] {
 	return func(yield func(Item, error) bool) {
 		m := newMerge(v.Layers, r)
 		for item, err := range v.Store.Scan(ctx, v.Space, r) {
+			if err == nil {
+				err = v.look(item)
+			}
 			if err != nil {
 				yield(Item{}, err)
 				return
@@ -52,7 +58,7 @@ func (v View) Scan(ctx context.Context, r Range) iter.Seq2[Item, error] {
 				}
 				hidden = order == 0
 				m.next()
-				if !yieldChange(yield, c) {
+				if !v.yieldChange(yield, c) {
 					return
 				}
 			}
@@ -62,16 +68,28 @@ func (v View) Scan(ctx context.Context, r Range) iter.Seq2[Item, error] {
 		}
 		for c := m.peek(); c != nil; c = m.peek() {
 			m.next()
-			if !yieldChange(yield, c) {
+			if !v.yieldChange(yield, c) {
 				return
 			}
 		}
 	}
 }
 
+func (v View) look(item Item) error {
+	if v.Look == nil {
+		return nil
+	}
+	return v.Look(item)
+}
+
 // yieldChange yields c unless it is a deletion. It reports whether to go on.
-func yieldChange(yield func(Item, error) bool, c *change) bool {
-	return c.value == nil || yield(Item{Key: c.key, Value: c.value}, nil)
+func (v View) yieldChange(yield func(Item, error) bool, c *change) bool {
+	item := Item{Key: c.key, Value: c.value}
+	if err := v.look(item); err != nil {
+		yield(Item{}, err)
+		return false
+	}
+	return c.value == nil || yield(item, nil)
 }
 
 // merge walks the changes of several layers as one sequence, in which the newest layer hides the

@@ -11,13 +11,6 @@ import (
 	"github.com/vivarium-run/vivarium/sandbox/internal/meter"
 )
 
-// Prices of WASI's functions in gas, as those of package hostfuncs: for the call, and one for each byte
-// that it moves.
-const (
-	priceClock = 200
-	priceWASI  = 1000
-)
-
 // run is one call of a guest: its gas and its slot.
 type run struct {
 	ctx    context.Context
@@ -45,9 +38,12 @@ func (i *Instance) end() {
 	i.ctx = nil
 }
 
-// take returns the next quantum.
+// take returns the next quantum, which is all there is for a guest that does not ask for a second.
 func (i *Instance) take() int64 {
-	q := min(i.v.s.cfg.Quantum, i.budget)
+	q := i.budget
+	if i.v.layout.OutOfGas {
+		q = min(q, i.v.s.cfg.Quantum)
+	}
 	i.budget -= q
 	return q
 }
@@ -83,19 +79,24 @@ func (i *Instance) Charge(gas int64) error {
 	return i.refuel()
 }
 
+var errNoGas = &LimitError{Gas: true, Text: "the turn ran out of gas"}
+
+// spent reports that a guest has used more than it may, which it may not have been told yet.
+func (i *Instance) spent() bool { return i.budget+int64(i.gas.Get()) < 0 }
+
 // refuel makes the gas at least zero, if the call may go on, and lets others run.
 func (i *Instance) refuel() error {
 	if i.ctx.Err() != nil {
 		return &LimitError{Text: "the turn ran out of time"}
 	}
 	left := int64(i.gas.Get())
-	for left < 0 {
-		if i.budget == 0 {
-			return &LimitError{Gas: true, Text: "the turn ran out of gas"}
-		}
+	for left < 0 && i.budget > 0 {
 		left += i.take()
 	}
 	i.gas.Set(uint64(left))
+	if left < 0 {
+		return errNoGas
+	}
 	if err := i.v.s.slots.Yield(i.ctx, i.v.key.class); err != nil {
 		i.slot = false
 		return &LimitError{Text: "the turn ran out of time"}
@@ -104,12 +105,9 @@ func (i *Instance) refuel() error {
 	return nil
 }
 
-// pay charges a WASI function and ends the guest if it cannot.
-func (i *Instance) pay(price int64, bytes int) {
-	if i.ctx == nil {
-		return // the engine asks on its own account, while it instantiates
-	}
-	if err := i.Charge(price + int64(bytes)); err != nil {
+// pay charges for work of ours and ends the guest if it cannot.
+func (i *Instance) pay(gas int64) {
+	if err := i.Charge(gas); err != nil {
 		panic(err)
 	}
 }

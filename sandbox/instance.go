@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -46,7 +45,8 @@ type Instance struct {
 	limit   int64                   // gas of a call; zero means what every call has
 	broken  bool                    // a call failed, so it serves nobody any more
 
-	run // the call that runs
+	run           // the call that runs
+	wasi wasiCall // the WASI function that it is in
 }
 
 // NewInstance makes an instance as start-up leaves it: from the image if there is one, else by
@@ -86,7 +86,7 @@ func (i *Instance) instantiate(ctx context.Context) (err error) {
 		return memoryError(err)
 	}
 	i.mod, err = i.mem.Instantiate(ctx, func(ctx context.Context) (api.Module, error) {
-		return v.s.runtime.InstantiateModule(ctx, v.code, i.moduleConfig())
+		return v.s.runtime.InstantiateModule(ctx, v.code, moduleConfig())
 	})
 	if err != nil {
 		// Element segments that do not fit their table, and the like: what an instance begins with.
@@ -124,46 +124,11 @@ func (v *Version) newMemory() (*image.Memory, error) {
 	return v.s.arena.Bare(v.layout.MemoryPages)
 }
 
-// moduleConfig replaces every default of wazero that is a fake (clock, randomness, sleep), and lets the
-// guest pay for what it asks.
-func (i *Instance) moduleConfig() wazero.ModuleConfig {
-	now := func() time.Time {
-		i.pay(priceClock, 0)
-		return i.env.Now()
-	}
+// moduleConfig leaves out all that wazero would give a module: its WASI is ours.
+func moduleConfig() wazero.ModuleConfig {
 	return wazero.NewModuleConfig().
 		WithName(""). // or two instances would collide
-		WithStartFunctions().
-		WithWalltime(func() (int64, int32) { t := now(); return t.Unix(), int32(t.Nanosecond()) }, 1).
-		WithNanotime(func() int64 { return now().UnixNano() }, 1).
-		WithNanosleep(func(ns int64) {
-			i.pay(priceClock, 0)
-			i.wait(func() { i.env.Sleep(time.Duration(ns)) })
-		}).
-		WithRandSource(randomReader{i}).
-		WithStdout(outputWriter{i, 1}).
-		WithStderr(outputWriter{i, 2})
-}
-
-type randomReader struct{ i *Instance }
-
-func (r randomReader) Read(p []byte) (int, error) {
-	r.i.pay(priceWASI, len(p))
-	r.i.env.Random(p)
-	return len(p), nil
-}
-
-type outputWriter struct {
-	i      *Instance
-	stream int
-}
-
-var _ io.Writer = outputWriter{}
-
-func (w outputWriter) Write(p []byte) (int, error) {
-	w.i.pay(priceWASI, len(p))
-	w.i.env.Output(w.stream, p)
-	return len(p), nil
+		WithStartFunctions()
 }
 
 // Call runs the exported function name of type () -> i32 to its end and returns its result. The
@@ -298,6 +263,8 @@ func (i *Instance) callError(err error) error {
 		return limit
 	case errors.As(err, &exit):
 		return &TrapError{Kind: "exit", Text: fmt.Sprintf("the guest called exit(%d)", exit.ExitCode())}
+	case i.spent() && strings.HasPrefix(text, "wasm error: unreachable"):
+		return errNoGas // by trap in code that does not ask, or just before it would have asked
 	case int32(uint32(i.stack.Get())) < 0 && strings.HasPrefix(text, "wasm error: unreachable"):
 		return &TrapError{Kind: "stack overflow", Text: text}
 	case strings.HasPrefix(text, "wasm error: "):

@@ -22,6 +22,7 @@ import (
 	"github.com/vivarium-run/vivarium/hostfuncs"
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
 	"github.com/vivarium-run/vivarium/sandbox/internal/wasm"
+	"github.com/vivarium-run/vivarium/sandbox/wasmtest"
 )
 
 // pluginImports are the plug-ins of Extism's own Go host that import what only its tests have.
@@ -242,5 +243,21 @@ func TestExtismPlugins(t *testing.T) {
 	t.Logf("%d of %d plug-ins link, %d calls", linked, len(files), calls)
 	if linked != len(files)-len(pluginImports) {
 		t.Errorf("%d of %d plug-ins link, %d are to be refused", linked, len(files), len(pluginImports))
+	}
+}
+
+// A guest without a memory that passes pointers is at fault itself.
+func TestPointersWithoutMemory(t *testing.T) {
+	var m wasmtest.Module
+	i32 := wasmtest.T(wasmtest.I32)
+	set := m.ImportFunc(abi.ModuleVivarium, "state_set", wasmtest.T(wasmtest.I32, wasmtest.I32), wasmtest.T(wasmtest.I64))
+	m.Export("go", 0, m.Func(nil, i32, nil, wasmtest.Code{}.I32Const(0).I32Const(0).Call(set).Op(wasmtest.Drop).I32Const(0)))
+	w := newWorld()
+	i := newInstance(t, acquire(t, open(t, t.TempDir()), m.Encode()), w)
+	defer i.Close()
+	_, err := i.Call(hostfuncs.NewCall(t.Context(), w, &hostfuncs.Kernel{}, i, nil), "go")
+	var refused *abi.Error
+	if !errors.As(err, &refused) || refused.Code != abi.CodeInvalidArgument {
+		t.Errorf("ends with %v, want an invalid argument", err)
 	}
 }

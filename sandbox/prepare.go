@@ -7,10 +7,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"os"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"sync"
 	"syscall"
 
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
@@ -106,7 +108,9 @@ func passing(err error) bool {
 }
 
 func (v *Version) rewrite(b []byte, snapshot *meter.Snapshot) ([]byte, error) {
-	metered, layout, err := meter.Rewrite(b, v.facts, meter.Options{MemoryPages: v.s.cfg.MemoryPages, Image: snapshot})
+	metered, layout, err := meter.Rewrite(b, v.facts, meter.Options{
+		MemoryPages: v.s.cfg.MemoryPages, TrapOnly: v.s.cfg.trapOnly(), Image: snapshot,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("sandbox: %w", err)
 	}
@@ -123,10 +127,24 @@ func (v *Version) load(ctx context.Context, e compile.Entry, metered []byte) (er
 	if err := v.s.compiler.Verify(e, metered); err != nil {
 		return err
 	}
+	// The engine offers code to others while it still completes it: a call of equal bytes, as two namespaces
+	// may make, would get functions without a way in, and the process would end. So such calls wait.
+	m := v.s.loading.of(e.Name)
+	m.Lock()
+	defer m.Unlock()
 	if v.code, err = v.s.runtime.CompileModule(ctx, metered); err != nil {
 		return fmt.Errorf("sandbox: load: %w", err)
 	}
 	return nil
+}
+
+// loads are mutexes for the loading of modules: the same for the same name, and seldom for two.
+type loads [64]sync.Mutex
+
+func (l *loads) of(name string) *sync.Mutex {
+	h := fnv.New32a()
+	h.Write([]byte(name))
+	return &l[h.Sum32()%uint32(len(l))]
 }
 
 // compileError translates what a worker says, and gives what the moment is to blame for the code of a
@@ -220,7 +238,7 @@ func (v *Version) base() string {
 func (v *Version) imageKey() image.Key {
 	return image.Origin{
 		Module:   v.key.class + "/" + v.key.digest.String(),
-		Rewriter: fmt.Sprint(meter.Version, v.s.cfg.MemoryPages),
+		Rewriter: fmt.Sprint(meter.Version, v.s.cfg.MemoryPages, v.s.cfg.trapOnly()),
 		Engine:   engineVersion(),
 		CPU:      runtime.GOARCH,
 	}.Key()

@@ -508,12 +508,12 @@ func TestDocsLimits(t *testing.T) {
 func TestDocsPrices(t *testing.T) {
 	listed := map[string]string{}
 	for _, r := range rows(page(t, "docs/sandbox.md")) {
-		if len(r) == 3 {
-			listed[strings.Trim(r[0], "`")] = r[1] + " " + r[2]
+		if len(r) == 4 {
+			listed[strings.Trim(r[0], "`")] = strings.Join(r[1:], " ")
 		}
 	}
 	for _, op := range hostfuncs.Operations() {
-		if want := fmt.Sprintf("%s %d", count(int(op.Price.Base)), op.Price.PerByte); listed[op.Name] != want {
+		if want := fmt.Sprintf("%s %d %s", count(int(op.Price.Base)), op.Price.PerByte, count(int(op.PerItem))); listed[op.Name] != want {
 			t.Errorf("docs/sandbox.md says of %s %q, it is %q", op.Name, listed[op.Name], want)
 		}
 	}

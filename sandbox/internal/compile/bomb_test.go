@@ -1,6 +1,7 @@
 package compile_test
 
 import (
+	"errors"
 	"os"
 	"runtime"
 	"strconv"
@@ -11,11 +12,11 @@ import (
 	"github.com/vivarium-run/vivarium/sandbox/internal/compile"
 )
 
-// TestBombs sends what kills or stops a host that compiles by itself. Each ends by the right limit and in
-// time, this process does not grow, and a neighbour is served meanwhile.
+// TestBombs sends what kills or stops a host that compiles by itself. Each ends by the right limit, this
+// process does not grow, and a neighbour is served meanwhile.
 func TestBombs(t *testing.T) {
-	const wall = 12 * time.Second
-	c := open(t, compile.Config{WallTime: wall, CPUTime: time.Second, MemoryBytes: 256 << 20, MaxConcurrent: 2})
+	c := open(t, compile.Config{MaxConcurrent: 2})
+	c.SetLimits(func(c *compile.Config) { c.CPUTime, c.MemoryBytes = time.Second, 256<<20 })
 	tests := []struct {
 		name  string
 		wasm  []byte
@@ -47,9 +48,6 @@ func TestBombs(t *testing.T) {
 				}
 			}
 			wantKind(t, err, kind)
-			if took := time.Since(began); took > wall+2*time.Second {
-				t.Errorf("took %v", took)
-			}
 			if err := <-neighbour; err != nil {
 				t.Error("the neighbour was not served:", err)
 			}
@@ -78,26 +76,62 @@ func memory(t *testing.T) (heap, resident int64) {
 
 // TestLimits reaches each limit in the plainest way.
 func TestLimits(t *testing.T) {
-	run := func(name, mode string, cfg compile.Config, wasm []byte, want compile.Kind) {
-		t.Run(name, func(t *testing.T) {
-			c := open(t, cfg)
-			c.SetTestMode(mode)
-			_, err := c.Compile(bg, "a", wasm)
-			wantKind(t, err, want)
+	for _, tt := range []struct {
+		name, mode string
+		limits     func(*compile.Config)
+		wasm       []byte
+		want       compile.Kind
+	}{
+		{"processor time", "spin", func(c *compile.Config) { c.CPUTime = time.Second }, small(1), compile.KindCPU},
+		{"memory", "grow", func(c *compile.Config) { c.MemoryBytes = 64 << 20 }, small(1), compile.KindMemory},
+		{"size of entry", "", func(c *compile.Config) { c.EntryBytes = 5000 }, nested(1000), compile.KindSize},
+		{"time to load", "", func(c *compile.Config) { c.LoadTime = time.Microsecond }, nested(1000), compile.KindLoad},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := open(t, compile.Config{})
+			c.SetLimits(tt.limits)
+			c.SetTestMode(tt.mode)
+			_, err := c.Compile(bg, "a", tt.wasm)
+			wantKind(t, err, tt.want)
 			wantEmpty(t, c)
 		})
 	}
-	run("processor time", "spin", compile.Config{CPUTime: time.Second}, small(1), compile.KindCPU)
-	run("wall time", "spin", compile.Config{WallTime: 1500 * time.Millisecond, CPUTime: 8 * time.Second}, small(1), compile.KindTimeout)
-	run("no time at all", "hang", compile.Config{WallTime: time.Second}, small(1), compile.KindBusy)
-	run("deaf to signals", "deaf", compile.Config{WallTime: time.Second}, small(1), compile.KindBusy)
-	run("memory", "grow", compile.Config{MemoryBytes: 64 << 20}, small(1), compile.KindMemory)
-	run("size of entry", "", compile.Config{EntryBytes: 5000}, nested(1000), compile.KindSize)
 }
 
-func TestSlowLoad(t *testing.T) {
+// TestDeadline: a worker that had its share of processor time when its deadline comes was slow; one that had
+// next to none met a busy machine. The deadline comes when the worker says that it has had so much, because
+// how long that takes is the machine's affair.
+func TestDeadline(t *testing.T) {
+	for _, tt := range []struct {
+		name, mode string
+		want       compile.Kind
+	}{
+		{"a worker that worked", "work 2s", compile.KindTimeout},
+		{"a worker that did not", "hang", compile.KindBusy},
+		{"deaf to signals", "deaf", compile.KindBusy},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := open(t, compile.Config{})
+			// Its share is half of its processor time: between that and all of it the first has room.
+			c.SetLimits(func(c *compile.Config) { c.CPUTime, c.WallTime = 3*time.Second, time.Hour })
+			c.SetTestMode(tt.mode)
+			c.SetDeadline(func() { came(func() bool { return inBox(c, "pid") != "" }) })
+			_, err := c.Compile(bg, "a", small(1))
+			wantKind(t, err, tt.want)
+			wantEmpty(t, c)
+		})
+	}
+}
+
+// TestWallTime: the clock ends a worker. Which of the two kinds it is depends on the machine.
+func TestWallTime(t *testing.T) {
 	c := open(t, compile.Config{})
-	c.SetLoadTime(time.Microsecond) // after the first worker, which would fail too
-	_, err := c.Compile(bg, "a", nested(1000))
-	wantKind(t, err, compile.KindLoad)
+	c.SetLimits(func(c *compile.Config) { c.WallTime = time.Second })
+	c.SetTestMode("hang")
+	_, err := c.Compile(bg, "a", small(1))
+	var e *compile.Error
+	if !errors.As(err, &e) || e.Kind != compile.KindBusy && e.Kind != compile.KindTimeout {
+		t.Errorf("error is %v", err)
+	}
+	wantEmpty(t, c)
 }

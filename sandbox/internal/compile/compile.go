@@ -70,7 +70,8 @@ type Config struct {
 	MaxWaiting, MaxWaitingPerClass int
 	Logger                         *slog.Logger // nil means slog.Default()
 
-	testMode string // what the worker of a test does instead of compiling
+	testMode     string          // what the worker of a test does instead of compiling
+	testDeadline <-chan struct{} // a test's end of WallTime, which it cannot choose by the clock
 }
 
 func (c *Config) setDefaults() {

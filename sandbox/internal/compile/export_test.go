@@ -63,8 +63,22 @@ func (c *Compiler) TakeOver(runDir, name string) (Entry, error) {
 	return e, outputFailure(err)
 }
 
-// SetLoadTime changes a limit for later runs.
-func (c *Compiler) SetLoadTime(d time.Duration) { c.cfg.LoadTime = d }
+// SetLimits changes limits for later runs. The first worker, which Open runs, would meet them too.
+func (c *Compiler) SetLimits(change func(*Config)) { change(&c.cfg) }
+
+// SetDeadline makes the wall deadline of later runs the moment when f returns. It must be called once, while
+// nothing runs.
+func (c *Compiler) SetDeadline(f func()) {
+	now := make(chan struct{})
+	c.cfg.testDeadline = now
+	go func() { // ends with f
+		f()
+		close(now)
+	}()
+}
+
+// CPUTime is what a worker has used.
+func CPUTime() time.Duration { return cpuTime() }
 
 // Gate is the queue before the workers.
 type Gate struct{ g *gate }

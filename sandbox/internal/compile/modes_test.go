@@ -37,6 +37,13 @@ func testWork(mode string, j compile.Job, wasm []byte) compile.Result {
 	case "deaf":
 		signal.Ignore(syscall.SIGTERM)
 		hang()
+	case "work":
+		d, err := time.ParseDuration(args)
+		must(err)
+		for compile.CPUTime() < d {
+			spins++
+		}
+		hang()
 	case "spin":
 		for {
 			spins++

@@ -149,7 +149,7 @@ func (c *Compiler) runWorker(ctx context.Context, box string, j job, wasm []byte
 	// The kernel kills the worker when the thread that started it ends.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	ctx, cancel := context.WithTimeoutCause(ctx, c.cfg.WallTime, errDeadline)
+	ctx, cancel := c.deadline(ctx)
 	defer cancel()
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -183,6 +183,22 @@ func (c *Compiler) runWorker(ctx context.Context, box string, j job, wasm []byte
 		return decodeResult(stdout.bytes()) // in time, whatever ctx says now
 	}
 	return result{}, c.whyDead(ctx, state, err, stderr.bytes())
+}
+
+// deadline bounds a worker's life.
+func (c *Compiler) deadline(ctx context.Context) (context.Context, context.CancelFunc) {
+	if c.cfg.testDeadline == nil {
+		return context.WithTimeoutCause(ctx, c.cfg.WallTime, errDeadline)
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	go func() { // ends with ctx
+		select {
+		case <-c.cfg.testDeadline:
+			cancel(errDeadline)
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() { cancel(nil) }
 }
 
 // waitOrKill returns when the worker is dead and reaped and nothing of its group is alive. It is killed

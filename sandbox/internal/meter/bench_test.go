@@ -23,7 +23,7 @@ const benchQuantum = 1_000_000
 
 // BenchmarkCompute compares guests plain, metered with traps, metered with quanta, and under the
 // engine's own way to end a guest. The ways take turns, so that a busy machine slows all of them; the
-// metrics are the tenth percentile of each, those in -x as multiples of plain.
+// metrics are the tenth percentile of each, those in -x as multiples of plain, and the gas of one run.
 func BenchmarkCompute(b *testing.B) {
 	var loop, fib wt.Module
 	loop.Export("compute", 0, loop.Func(nil, wt.T(wt.I32), wt.T(wt.I32, wt.I32), wt.Code{}.
@@ -47,7 +47,7 @@ func BenchmarkCompute(b *testing.B) {
 	for _, g := range guests {
 		b.Run(g.name, func(b *testing.B) {
 			wasm := g.wasm()
-			var calls []func()
+			var calls []func() int64
 			for _, way := range ways {
 				calls = append(calls, computeCall(b, wasm, way))
 			}
@@ -62,6 +62,7 @@ func BenchmarkCompute(b *testing.B) {
 					times[i] = append(times[i], time.Since(start))
 				}
 			}
+			b.ReportMetric(float64(calls[1]()), "gas")
 			var p10 [4]float64
 			for i, ts := range times {
 				slices.Sort(ts)
@@ -76,8 +77,8 @@ func BenchmarkCompute(b *testing.B) {
 	}
 }
 
-// computeCall returns a function that runs a guest's compute once.
-func computeCall(b *testing.B, bytes []byte, way string) func() {
+// computeCall returns a function that runs a guest's compute once and returns what is gone of the budget.
+func computeCall(b *testing.B, bytes []byte, way string) func() int64 {
 	b.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	b.Cleanup(cancel)
@@ -105,7 +106,7 @@ func computeCall(b *testing.B, bytes []byte, way string) func() {
 	if way == "trap" {
 		budget = testGas
 	}
-	run := func(f api.Function) {
+	run := func(f api.Function) int64 {
 		if metered {
 			gas.Set(budget)
 			setGlobal(mod, StackExport, 8<<20)
@@ -113,6 +114,10 @@ func computeCall(b *testing.B, bytes []byte, way string) func() {
 		if _, err := f.Call(ctx); err != nil {
 			b.Fatal(err)
 		}
+		if !metered {
+			return 0
+		}
+		return int64(budget - gas.Get())
 	}
 	if metered {
 		gas = mod.ExportedGlobal(GasExport).(api.MutableGlobal)
@@ -123,7 +128,7 @@ func computeCall(b *testing.B, bytes []byte, way string) func() {
 		}
 	}
 	compute := mod.ExportedFunction("compute")
-	return func() { run(compute) }
+	return func() int64 { return run(compute) }
 }
 
 // BenchmarkRewrite measures validation and rewriting of a Go guest.

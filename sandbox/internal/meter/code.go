@@ -190,13 +190,17 @@ func (c *code) walk() {
 }
 
 func (c *code) instr(in *wasm.Instr) {
-	c.charge(cost(in.Op))
+	if in.Op != wasm.OpLoop {
+		c.charge(cost(in.Op))
+	}
 	switch in.Op {
 	case wasm.OpBlock, wasm.OpLoop, wasm.OpIf:
 		c.control = append(c.control, block{op: in.Op})
-		switch {
-		case in.Op != wasm.OpBlock:
+		if in.Op != wasm.OpBlock {
 			c.segment(editCharge)
+		}
+		if in.Op == wasm.OpLoop { // in each round
+			c.charge(cost(in.Op))
 		}
 	case wasm.OpElse:
 		c.dead = false

@@ -4,7 +4,7 @@ import "github.com/vivarium-run/vivarium/sandbox/internal/wasm"
 
 // Version is the version of the rewriting and of Costs. It is part of the key of everything made from
 // a rewritten module, and it grows with each change that makes a module cost or behave differently.
-const Version = 1
+const Version = 2
 
 // Costs are the prices of instructions in gas. A unit is about the work of a simple instruction in
 // straight-line code, a fifth of a nanosecond in 2026; prices are chosen such that no instruction is
@@ -12,8 +12,11 @@ const Version = 1
 var Costs = struct {
 	// Instr is the price of every instruction that is not named below.
 	Instr int64
-	// Structure is the price of nop, block, loop, else and end, which make no code of their own.
+	// Structure is the price of nop, block, else and end, which make no code of their own.
 	Structure int64
+	// Loop is the price of each round of a loop, for the branch back: even an empty round takes as long
+	// as three simple instructions.
+	Loop int64
 	// Entry is the price of entering a function, with one more for each EntryLocals locals, which it
 	// sets to zero.
 	Entry, EntryLocals int64
@@ -38,6 +41,7 @@ var Costs = struct {
 }{
 	Instr:        1,
 	Structure:    0,
+	Loop:         2,
 	Entry:        2,
 	EntryLocals:  8,
 	Call:         4,
@@ -54,11 +58,14 @@ var Costs = struct {
 	GrowPage:     8192,
 }
 
-// price returns the price of an instruction, without what grows with an operand.
+// price returns the price of an instruction, without what grows with an operand. That of loop belongs to
+// each round.
 func price(op wasm.Op) int64 {
 	switch op {
-	case wasm.OpNop, wasm.OpBlock, wasm.OpLoop, wasm.OpElse, wasm.OpEnd:
+	case wasm.OpNop, wasm.OpBlock, wasm.OpElse, wasm.OpEnd:
 		return Costs.Structure
+	case wasm.OpLoop:
+		return Costs.Loop
 	case wasm.OpCall:
 		return Costs.Call
 	case wasm.OpCallIndirect:

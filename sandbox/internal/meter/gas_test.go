@@ -63,10 +63,14 @@ func TestGas(t *testing.T) {
 			Costs.Entry + one + Costs.BrTable + 2*one},
 		{"br_table beyond", wt.Code{}.Block(wt.Empty).Block(wt.Empty).LocalGet(0).BrTable(0, 1).Op(wt.End).I32Const(1).Op(wt.Drop).Op(wt.End), 5,
 			Costs.Entry + one + Costs.BrTable},
-		// i = arg; do { i-- } while (i): five instructions a round
-		{"loop", wt.Code{}.Loop(wt.Empty).LocalGet(0).I32Const(1).Op(wt.I32Sub).LocalTee(0).BrIf(0).Op(wt.End), 1000, Costs.Entry + 1000*5*one},
+		// i = arg; do { i-- } while (i): five instructions a round, and the round
+		{"loop", wt.Code{}.Loop(wt.Empty).LocalGet(0).I32Const(1).Op(wt.I32Sub).LocalTee(0).BrIf(0).Op(wt.End), 1000, Costs.Entry + 1000*(Costs.Loop+5*one)},
+		{"empty loop", wt.Code{}.Loop(wt.Empty).Op(wt.End), 0, Costs.Entry + Costs.Loop},
+		{"loops in a loop", wt.Code{}.Loop(wt.Empty).Loop(wt.Empty).LocalGet(1).BrIf(0).Op(wt.End).
+			LocalGet(0).I32Const(1).Op(wt.I32Sub).LocalTee(0).BrIf(0).Op(wt.End), 10, Costs.Entry + 10*(2*Costs.Loop+7*one)},
+		{"loop that is not reached", wt.Code{}.Op(wt.Return).Loop(wt.Empty).Op(wt.End), 0, Costs.Entry + one},
 		{"after a loop", wt.Code{}.Loop(wt.Empty).LocalGet(0).I32Const(1).Op(wt.I32Sub).LocalTee(0).BrIf(0).Op(wt.End).I32Const(1).Op(wt.Drop), 10,
-			Costs.Entry + 10*5*one + 2*one},
+			Costs.Entry + 10*(Costs.Loop+5*one) + 2*one},
 		{"call of a small function", wt.Code{}.Call(0), 0, Costs.Entry + call + Costs.Entry + 2*one},
 		{"call through a table", wt.Code{}.I32Const(0).CallIndirect(0, 0), 0, Costs.Entry + one + Costs.CallIndirect + Costs.Entry + 2*one},
 		{"ref.func", wt.Code{}.RefFunc(0).Op(wt.Drop), 0, Costs.Entry + Costs.RefFunc + one},
@@ -175,7 +179,8 @@ func TestQuantum(t *testing.T) {
 		LocalGet(0).I32Const(1).Op(wt.I32Sub).LocalTee(0).BrIf(0).
 		Op(wt.End).LocalGet(1)))
 	onEngines(t, m.Encode(), func(t *testing.T, m *machine, f api.Function) {
-		const n, round = 100_000, 9
+		const n = 100_000
+		round := int(9 + Costs.Loop)
 		got, err := m.call(f, n)
 		if err != nil {
 			t.Fatal(err)
