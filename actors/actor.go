@@ -64,7 +64,7 @@ func (a *actor) run() {
 		a.mail.fail(err)
 		return
 	}
-	if !a.newborn {
+	if !a.newborn && !a.isPostOffice() {
 		a.h.settle(a)
 	}
 	idle := time.NewTimer(a.h.cfg.IdleTime)
@@ -102,6 +102,9 @@ func (a *actor) open() error {
 	a.requests.last = rand.Uint64N(1<<40) << 12 // exact in a float64, which guests may read it into
 	if a.newborn {
 		return nil
+	}
+	if a.isPostOffice() {
+		return a.loadAgenda()
 	}
 	if lease.Pos == 0 {
 		return errNoActor
@@ -298,6 +301,9 @@ func (a *actor) prepare(e *entry) error {
 	if e.bare {
 		return nil
 	}
+	if a.isPostOffice() {
+		return errNoActor
+	}
 	if err := a.h.crashes.check(a.id, a.h.now()); err != nil {
 		return err
 	}
@@ -320,7 +326,7 @@ func (a *actor) reclaim() error {
 		return readError(err)
 	}
 	a.lease, a.number = lease, lease.Pos
-	if lease.Pos == 0 {
+	if lease.Pos == 0 && !a.isPostOffice() {
 		return errNoActor
 	}
 	a.flight.mend()
@@ -366,7 +372,15 @@ func (a *actor) putToSleep() {
 
 // destroy ends the actor for good. It reports false if it did.
 func (a *actor) destroy(e *entry) bool {
+	if a.isPostOffice() {
+		e.answer(Reply{}, errNoActor)
+		return true
+	}
 	a.destroyChildren()
+	if err := a.leaveSends(); err != nil {
+		e.answer(Reply{}, err)
+		return true
+	}
 	a.flight.drain()
 	if a.flight.broken() != nil {
 		if err := a.reclaim(); err != nil {

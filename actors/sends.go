@@ -49,18 +49,47 @@ const forgetTime = 20 * time.Second
 func sentKey(to string) []byte       { return tableKey(tableSent, []byte(to)) }
 func receivedKey(from string) []byte { return tableKey(tableReceived, []byte(from)) }
 
-// sendName is the name of a send's agenda row: byte order is order of numbers.
-func sendName(to string, n uint64) []byte {
-	return binary.BigEndian.AppendUint64([]byte(to), n)
+// pair is the sender and the receiver of sends, as texts of ids. In the agenda of the sender it is named by the
+// receiver; in that of the post office, which has taken over from senders that are no more, by both.
+type pair struct {
+	from, to string
+	name     string
 }
 
-func cutSendName(name []byte) (to string, n uint64, ok bool) {
-	at := len(name) - 8
-	if at < 1 {
-		return "", 0, false
+// pairOf is the inverse of a pair's name.
+func (a *actor) pairOf(name string) (pair, error) {
+	p := pair{from: a.id.String(), to: name, name: name}
+	if half := len(p.from); a.isPostOffice() && len(name) == 2*half {
+		p.from, p.to = name[:half], name[half:]
 	}
-	return string(name[:at]), binary.BigEndian.Uint64(name[at:]), true
+	if _, ok := tenants.ParseActorID(a.id.Namespace, p.to); !ok {
+		return p, fmt.Errorf("actors: sends to %q: %w", p.to, kv.ErrCorrupt)
+	}
+	return p, nil
 }
+
+// receiver returns the id of the pair's receiver.
+func (p pair) receiver(ns tenants.ID) tenants.ActorID {
+	id, _ := tenants.ParseActorID(ns, p.to)
+	return id
+}
+
+// sender returns the id of the pair's sender, who may be no more.
+func (p pair) sender(ns tenants.ID) tenants.ActorID {
+	id, _ := tenants.ParseActorID(ns, p.from)
+	return id
+}
+
+// key returns the key of send number n's agenda row: byte order is order of numbers.
+func (p pair) key(n uint64) []byte {
+	return agendaKey(agendaOutgoing, binary.BigEndian.AppendUint64([]byte(p.name), n))
+}
+
+// prefix begins the keys of the pair's sends.
+func (p pair) prefix() []byte { return agendaKey(agendaOutgoing, []byte(p.name)) }
+
+// forgetKey is the key of the row that ends the pair.
+func (p pair) forgetKey() []byte { return agendaKey(agendaForget, []byte(p.name)) }
 
 // Send implements hostfuncs.Peers.
 func (t *turn) Send(target []byte, action string, args []byte) error {
@@ -82,8 +111,8 @@ func (t *turn) send(target []byte, o outgoing) error {
 	if t.a.agenda.count(agendaOutgoing)+t.sends >= abi.MaxSends {
 		return &abi.Error{Code: abi.CodeTooManySends, Retry: time.Second}
 	}
-	to := id.String()
-	n, err := t.counter(sentKey(to))
+	p := pair{from: t.a.id.String(), to: id.String(), name: id.String()}
+	n, err := t.counter(sentKey(p.to))
 	if err != nil {
 		return err
 	}
@@ -92,11 +121,11 @@ func (t *turn) send(target []byte, o outgoing) error {
 	if err != nil {
 		return err
 	}
-	if err := t.put(agendaKey(agendaOutgoing, sendName(to, n+1)), agendaRow(t.now, body)); err != nil {
+	if err := t.put(p.key(n+1), agendaRow(t.now, body)); err != nil {
 		return err
 	}
 	t.sends++
-	t.setCounter(sentKey(to), n+1)
+	t.setCounter(sentKey(p.to), n+1)
 	return nil
 }
 
@@ -119,22 +148,23 @@ func (t *turn) setCounter(key []byte, n uint64) {
 
 // deliver hands the oldest send of a pair to a courier; the others of the pair wait.
 func (a *actor) deliver(name, body []byte) (*entry, error) {
-	to, n, ok := cutSendName(name)
 	var o outgoing
-	if !ok || json.Unmarshal(body, &o) != nil {
+	if len(name) < 9 || json.Unmarshal(body, &o) != nil {
 		return nil, fmt.Errorf("actors: send %q: %w", name, kv.ErrCorrupt)
 	}
-	if first := a.agenda.first(agendaKey(agendaOutgoing, []byte(to)), 8); first != string(agendaKey(agendaOutgoing, name)) {
+	at := len(name) - 8
+	p, err := a.pairOf(string(name[:at]))
+	if err != nil {
+		return nil, err
+	}
+	n := binary.BigEndian.Uint64(name[at:])
+	if a.agenda.first(p.prefix(), 8) != string(p.key(n)) {
 		return nil, nil // busy, until the one before it is done
 	}
-	id, ok := tenants.ParseActorID(a.id.Namespace, to)
-	if !ok {
-		return nil, fmt.Errorf("actors: send to %q: %w", to, kv.ErrCorrupt)
-	}
-	from, h := a.id, a.h
+	id, h := a.id, a.h
 	go func() { // ends with the request's deadline at the latest; a host that drains does not wait for it
-		_, err := h.post(h.ctx, id, h.receiveEntry(from, n, &o))
-		h.tell(from, func(t *turn) (Reply, error) { return Reply{}, t.delivered(to, n, &o, err) })
+		_, err := h.post(h.ctx, p.receiver(id.Namespace), h.receiveEntry(p.sender(id.Namespace), n, &o))
+		h.tell(id, func(t *turn) (Reply, error) { return Reply{}, t.delivered(p, n, &o, err) })
 	}()
 	return nil, nil
 }
@@ -176,9 +206,9 @@ func (t *turn) receive(from tenants.ActorID, o *outgoing) error {
 }
 
 // delivered notes on the sender how a send went.
-func (t *turn) delivered(to string, n uint64, o *outgoing, failure error) error {
+func (t *turn) delivered(p pair, n uint64, o *outgoing, failure error) error {
 	a := t.a
-	key := agendaKey(agendaOutgoing, sendName(to, n))
+	key := p.key(n)
 	if !a.agenda.has(string(key)) {
 		return nil // noted already
 	}
@@ -197,17 +227,17 @@ func (t *turn) delivered(to string, n uint64, o *outgoing, failure error) error 
 			t.changes.Put(key, agendaRow(t.now.Add(backoff(o.Attempts)), body))
 			return nil
 		}
-		if err := t.buryOutgoing(to, o); err != nil {
+		if err := t.buryOutgoing(p.to, o); err != nil {
 			return err
 		}
 	}
 	t.changes.Delete(key)
-	next := a.agenda.after(string(key), agendaKey(agendaOutgoing, []byte(to)), 8)
+	next := a.agenda.after(string(key), p.prefix(), 8)
 	if next != "" {
 		a.agenda.idle(next, t.now)
 		return nil
 	}
-	t.changes.Put(agendaKey(agendaForget, []byte(to)), agendaRow(t.now.Add(forgetTime), binary.BigEndian.AppendUint64(nil, n)))
+	t.changes.Put(p.forgetKey(), agendaRow(t.now.Add(forgetTime), binary.BigEndian.AppendUint64(nil, n)))
 	return nil
 }
 
@@ -218,43 +248,41 @@ func backoff(attempts int) time.Duration {
 
 // tellDone lets the receiver, and then the sender, forget the numbers of a pair.
 func (a *actor) tellDone(name, body []byte) (*entry, error) {
-	to := string(name)
-	id, ok := tenants.ParseActorID(a.id.Namespace, to)
-	if !ok || len(body) != 8 {
-		return nil, fmt.Errorf("actors: end of sends to %q: %w", to, kv.ErrCorrupt)
+	p, err := a.pairOf(string(name))
+	if err != nil || len(body) != 8 {
+		return nil, errors.Join(err, fmt.Errorf("actors: end of sends to %q: %w", name, kv.ErrCorrupt))
 	}
 	n := binary.BigEndian.Uint64(body)
-	from, h := a.id, a.h
+	id, h := a.id, a.h
 	go func() { // as in deliver
 		e := newEntry(entryTurn, h.deadline(), func(t *turn) (Reply, error) {
-			done, err := t.counter(receivedKey(from.String()))
+			done, err := t.counter(receivedKey(p.from))
 			if err == nil && done == n {
-				t.changes.Delete(receivedKey(from.String()))
+				t.changes.Delete(receivedKey(p.from))
 			}
 			return Reply{}, err
 		})
 		e.bare = true
-		_, err := h.post(h.ctx, id, e)
-		h.tell(from, func(t *turn) (Reply, error) { return Reply{}, t.forgotten(to, n, err) })
+		_, err := h.post(h.ctx, p.receiver(id.Namespace), e)
+		h.tell(id, func(t *turn) (Reply, error) { return Reply{}, t.forgotten(p, n, err) })
 	}()
 	return nil, nil
 }
 
 // forgotten ends the sender's side of a pair.
-func (t *turn) forgotten(to string, n uint64, failure error) error {
-	key := agendaKey(agendaForget, []byte(to))
+func (t *turn) forgotten(p pair, n uint64, failure error) error {
 	if failure != nil && abi.CodeOf(failure) != abi.CodeActorNotFound {
-		t.a.agenda.idle(string(key), t.now.Add(forgetTime))
+		t.a.agenda.idle(string(p.forgetKey()), t.now.Add(forgetTime))
 		return nil
 	}
-	last, err := t.counter(sentKey(to))
+	last, err := t.counter(sentKey(p.name))
 	if err != nil {
 		return err
 	}
 	if last == n { // else there is a newer send, and its end will come
-		t.changes.Delete(sentKey(to))
+		t.changes.Delete(sentKey(p.name))
 	}
-	t.changes.Delete(key)
+	t.changes.Delete(p.forgetKey())
 	return nil
 }
 

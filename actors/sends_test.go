@@ -135,3 +135,41 @@ func TestTooManySends(t *testing.T) {
 		t.Errorf("the last sends gave %+v and %+v", got[abi.MaxSends-1], got[abi.MaxSends])
 	}
 }
+
+// What an actor sent is delivered after it was destroyed, once and in order, over a restart too; and nothing of
+// it stays anywhere.
+func TestSendsOutliveTheirSender(t *testing.T) {
+	dir := t.TempDir()
+	clock := actorstest.NewClock()
+	open := func() *actorstest.Stack {
+		return actorstest.Open(t, actorstest.Options{Dir: dir, Config: func(c *actors.Config) { c.Now = clock.Now }})
+	}
+	s := open()
+	s.Upload(tenants.Default, "script", actorstest.ScriptGuest)
+	a, b := s.Actor(tenants.Default, "script", "a"), s.Actor(tenants.Default, "script", "b")
+	var steps []actorstest.Step
+	for i := range 10 {
+		steps = append(steps, step("send", to(b), "do", appendTo(fmt.Sprintf("got/%d", i))))
+	}
+	s.MustDo(a, append(steps, step("destroy"))...)
+	kvtest.Eventually(t, "the sender to go", func() bool {
+		_, err := s.Host.Get(t.Context(), a)
+		return abi.CodeOf(err) == abi.CodeActorNotFound
+	})
+	s.Close()
+	s = open()
+	want := "got/0 got/1 got/2 got/3 got/4 got/5 got/6 got/7 got/8 got/9"
+	kvtest.Eventually(t, "sends to arrive", func() bool { clock.Advance(time.Second); s.Host.Look(); return items(t, s, b, "got/") == want })
+	kvtest.Eventually(t, "the pair to be forgotten", func() bool {
+		clock.Advance(time.Minute)
+		s.Host.Look()
+		return len(rows(t, s, tenants.PostOffice(tenants.Default))) == 0 && rows(t, s, b)["R"] == 0
+	})
+	office := tenants.PostOffice(tenants.Default)
+	if _, err := s.Do(office, step("kv_put", "k", "v")); abi.CodeOf(err) != abi.CodeActorNotFound {
+		t.Errorf("the post office answers %v", err)
+	}
+	if err := s.Host.Destroy(t.Context(), office); abi.CodeOf(err) != abi.CodeActorNotFound {
+		t.Errorf("the post office is destroyed: %v", err)
+	}
+}

@@ -49,6 +49,14 @@ func NewActorID(ns ID) ActorID {
 
 var idText = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)
 
+// PostOffice returns the id of a namespace's post office, which is no actor: it delivers what destroyed
+// actors had sent.
+func PostOffice(ns ID) ActorID {
+	a := ActorID{Namespace: ns}
+	copy(a.id[:], "the post office!") // as long as an id; a random one is not this
+	return a
+}
+
 // ParseActorID reads the text form of an id within a namespace. There is one text for each id.
 func ParseActorID(ns ID, s string) (ActorID, bool) {
 	a := ActorID{Namespace: ns}
