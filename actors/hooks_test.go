@@ -65,7 +65,7 @@ func TestWakeAndSleepHooks(t *testing.T) {
 func TestCrashLoop(t *testing.T) {
 	clock := actorstest.NewClock()
 	s := openScript(t, func(c *actors.Config) { c.Now = clock.Now })
-	id, other := s.Actor(tenants.Default, "hooked", "bad"), s.Actor(tenants.Default, "hooked", "good")
+	id := s.Actor(tenants.Default, "hooked", "bad")
 	s.MustDo(id, step("kv_put", "on/3", actorstest.Script(step("user", "not", "now"))), step("sleep"))
 	asleep(t, s)
 	if _, err := s.Do(id, step("remember", "x")); abi.CodeOf(err) != abi.CodeUser {
@@ -81,6 +81,7 @@ func TestCrashLoop(t *testing.T) {
 	if e := abi.AsError(err); e.Code != abi.CodeCrashLoop || e.Retry < time.Second {
 		t.Errorf("a crashing actor gives %v, retry %v", err, e.Retry)
 	}
+	other := s.Actor(tenants.Default, "hooked", "good")
 	if s.Host.CrashLoop(bad).IsZero() || !s.Host.CrashLoop(other).IsZero() {
 		t.Error("the wrong actor is left alone")
 	}
