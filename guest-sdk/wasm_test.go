@@ -184,8 +184,8 @@ func TestCompiledCounter(t *testing.T) {
 		t.Fatal(err)
 	}
 	var m abi.Manifest
-	if err := json.Unmarshal(g.host.Reply(), &m); err != nil || len(m.Actors["counter"].Actions) != 4 {
-		t.Errorf("manifest %s, error %v", g.host.Reply(), err)
+	if err := json.Unmarshal(g.host.LastOutput(), &m); err != nil || len(m.Actors["counter"].Actions) != 4 {
+		t.Errorf("manifest %s, error %v", g.host.LastOutput(), err)
 	}
 	g.turn(&abi.Turn{Kind: abi.KindCreate, Actor: "counter", Args: []byte(`{"start":40}`)})
 	if r := g.action("counter", "increment", "[2]"); string(r.Result) != "42" {
