@@ -24,7 +24,8 @@ type instance struct {
 	calls  map[string]api.Function // the exports, by name
 	stderr strings.Builder
 
-	result []byte // of the last operation
+	result []byte          // of the last operation
+	called map[string]bool // the operations that were called
 	kernel kernel
 }
 
@@ -52,9 +53,9 @@ func instantiate(t testing.TB, wasm []byte, startFunctions ...string) *instance 
 	ctx := context.Background()
 	r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().WithCompilationCache(compiled))
 	t.Cleanup(func() { _ = r.Close(ctx) })
-	g := &instance{t: t, calls: map[string]api.Function{}, host: memhost.New(abi.Self{ID: "id", Key: []string{"k"}})}
+	g := &instance{t: t, calls: map[string]api.Function{}, called: map[string]bool{}, host: memhost.New(abi.Self{ID: "id", Key: []string{"k"}})}
 	wasi_snapshot_preview1.MustInstantiate(ctx, r)
-	g.operations(r.NewHostModuleBuilder(abi.ModuleVivarium))
+	g.vivarium(r.NewHostModuleBuilder(abi.ModuleVivarium))
 	g.kernel.host = g.host
 	if _, err := g.kernel.functions(r.NewHostModuleBuilder(abi.ModuleExtism)).Instantiate(ctx); err != nil {
 		t.Fatal(err)
@@ -65,88 +66,6 @@ func instantiate(t testing.TB, wasm []byte, startFunctions ...string) *instance 
 		t.Fatal(err)
 	}
 	return g
-}
-
-// bytes and str read guest memory.
-func (g *instance) bytes(p, n uint32) []byte {
-	b, ok := g.module.Memory().Read(p, n)
-	if !ok {
-		g.t.Fatalf("the guest passed [%d, +%d), outside its memory", p, n)
-	}
-	return append([]byte{}, b...)
-}
-
-func (g *instance) str(p, n uint32) string { return string(g.bytes(p, n)) }
-
-func (g *instance) write(p, n uint32, b []byte) uint32 {
-	b = b[:min(len(b), int(n))]
-	if !g.module.Memory().Write(p, b) {
-		g.t.Fatalf("the guest wants bytes at %d, outside its memory", p)
-	}
-	return uint32(len(b))
-}
-
-// give turns what an operation returned into the result convention.
-func (g *instance) give(b []byte, ok bool, err error) int64 {
-	if err != nil {
-		return g.scalar(0, err)
-	}
-	if g.result = b; !ok {
-		return abi.Absent
-	}
-	return int64(len(b))
-}
-
-func (g *instance) scalar(n int64, err error) int64 {
-	if err == nil {
-		return n
-	}
-	e := abi.AsError(err)
-	g.result = []byte(e.PublicMessage())
-	return -int64(e.Code)
-}
-
-// operations provides the module vivarium. The signatures here are those that ABI.md documents.
-func (g *instance) operations(b wazero.HostModuleBuilder) {
-	h := g.host
-	type ctx = context.Context
-	for name, f := range map[string]any{
-		"input_len":   func(ctx) uint32 { return uint32(len(h.Input())) },
-		"input_read":  func(_ ctx, p, n uint32) uint32 { return g.write(p, n, h.Input()) },
-		"output":      func(_ ctx, p, n uint32) { h.Output(g.bytes(p, n)) },
-		"result_len":  func(ctx) uint32 { return uint32(len(g.result)) },
-		"result_read": func(_ ctx, p, n uint32) uint32 { return g.write(p, n, g.result) },
-
-		"state_get": func(ctx) int64 { return g.give(h.StateGet()) },
-		"state_set": func(_ ctx, p, n uint32) int64 { return g.scalar(0, h.StateSet(g.bytes(p, n))) },
-		"kv_get":    func(_ ctx, p, n uint32) int64 { return g.give(h.KVGet(g.str(p, n))) },
-		"kv_put": func(_ ctx, p, n, q, m uint32) int64 {
-			return g.scalar(0, h.KVPut(g.str(p, n), g.bytes(q, m)))
-		},
-		"kv_delete": func(_ ctx, p, n uint32) int64 { return g.scalar(0, h.KVDelete(g.str(p, n))) },
-		"kv_list": func(_ ctx, p, n, q, m, c, l uint32, limit, flags int64) int64 {
-			page, err := h.KVList(g.str(p, n), g.str(q, m), g.str(c, l), limit, flags)
-			return g.give(page, true, err)
-		},
-		"kv_delete_range": func(_ ctx, p, n, q, m uint32, limit, flags int64) int64 {
-			return g.scalar(h.KVDeleteRange(g.str(p, n), g.str(q, m), limit, flags))
-		},
-		"broadcast": func(_ ctx, p, n, q, m uint32) int64 {
-			return g.scalar(0, h.Broadcast(g.str(p, n), g.bytes(q, m)))
-		},
-		"self": func(ctx) int64 { b, err := h.Self(); return g.give(b, true, err) },
-		"log":  func(_ ctx, level int64, p, n uint32) int64 { return g.scalar(0, h.Log(level, g.str(p, n))) },
-		"now":  func(ctx) int64 { return g.scalar(h.Now()) },
-		"random": func(_ ctx, n int64) int64 {
-			b, err := h.Random(n)
-			return g.give(b, true, err)
-		},
-	} {
-		b.NewFunctionBuilder().WithFunc(f).Export(name)
-	}
-	if _, err := b.Instantiate(context.Background()); err != nil {
-		g.t.Fatal(err)
-	}
 }
 
 // export calls an export of type () -> i32 and returns an error if it traps.

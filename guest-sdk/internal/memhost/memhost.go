@@ -114,8 +114,8 @@ func (h *Host) Run(t *abi.Turn, turn func() error) (abi.Reply, error) {
 	return r, err
 }
 
-// id returns the next id of a kind. Ids are the same in each run of a test.
-func (h *Host) id(kind string) string {
+// NewID returns the next id of a kind. Ids are the same in each run of a test.
+func (h *Host) NewID(kind string) string {
 	h.last++
 	return fmt.Sprintf("%s-%d", kind, h.last)
 }
@@ -154,6 +154,11 @@ func (h *Host) Broadcast(event string, payload []byte) error {
 		return &abi.Error{Code: abi.CodeTooManyEvents}
 	}
 	h.Events = append(h.Events, Event{event, append([]byte{}, payload...)})
+	for _, c := range h.List {
+		if slices.Contains(c.Events, event) {
+			h.Sent = append(h.Sent, Sent{Conn: c.ID, Event: event, Payload: slices.Clone(payload)})
+		}
+	}
 	return nil
 }
 

@@ -112,7 +112,7 @@ func (h *Host) Enqueue(m Message) error {
 	if len(h.Queue) >= abi.MaxQueueSize {
 		return &abi.Error{Code: abi.CodeQueueFull}
 	}
-	m.ID, m.Sent, m.Attempt = h.id("message"), h.Time.UnixMilli(), 1
+	m.ID, m.Sent, m.Attempt = h.NewID("message"), h.Time.UnixMilli(), 1
 	h.Queue = append(h.Queue, m)
 	return nil
 }
@@ -132,7 +132,7 @@ func (h *Host) ActorCreate(spec, input []byte) ([]byte, error) {
 		return json.Marshal(info)
 	}
 	o := Other{Input: slices.Clone(input), Child: s.Child || s.Limits != nil}
-	o.ActorInfo = abi.ActorInfo{ID: h.id("actor"), Name: s.Name, Key: append([]string{}, s.Key...), Created: true}
+	o.ActorInfo = abi.ActorInfo{ID: h.NewID("actor"), Name: s.Name, Key: append([]string{}, s.Key...), Created: true}
 	if s.Limits != nil {
 		o.Limits = *s.Limits
 	}

@@ -36,7 +36,7 @@ func (h *Host) ScheduleSet(spec, args []byte) ([]byte, error) {
 	if len(h.Plan) >= abi.MaxSchedules {
 		return nil, &abi.Error{Code: abi.CodeTooManySchedules}
 	}
-	s.ID = h.id("schedule")
+	s.ID = h.NewID("schedule")
 	if old, ok := h.Plan[s.Name]; ok {
 		s.ID = old.ID
 	}

@@ -27,7 +27,7 @@ func (h *Host) begin(kind string, t Task, context []byte) ([]byte, error) {
 	case len(h.Tasks) >= abi.MaxTasks:
 		return nil, &abi.Error{Code: abi.CodeTooManyTasks}
 	}
-	t.Task = abi.Task{ID: h.id("task"), Kind: kind, Attempt: 1}
+	t.Task = abi.Task{ID: h.NewID("task"), Kind: kind, Attempt: 1}
 	t.Context = slices.Clone(context)
 	h.Tasks = append(h.Tasks, t)
 	return []byte(t.ID), nil
