@@ -121,34 +121,27 @@ func Text(status int, s string) (*Response, error) {
 	return &Response{status, Header{"content-type": {"text/plain; charset=utf-8"}}, []byte(s)}, nil
 }
 
-// HTTP returns the request that began the turn: a raw one, or the one that made the connection in a
-// connection hook. Otherwise it is nil.
+// HTTP returns the request that began the turn: a raw one, or in a connection hook the one that made
+// the connection, or the action. Otherwise it is nil.
 func (c *env) HTTP() *Request {
 	t := c.turn
-	switch {
-	case len(t.Head) == 0:
+	if t.Kind != abi.KindConnect && t.Kind != abi.KindOpen && t.Kind != abi.KindRequest && !t.Hooks {
 		return nil
-	case t.Kind == abi.KindConnect || t.Kind == abi.KindOpen || t.Kind == abi.KindRequest || t.Hooks:
-		d, err := head[abi.RequestHead](t)
-		check(err)
-		r := &Request{Method: d.Method, URL: d.URL, Header: d.Header, Remote: d.Remote}
-		if t.Kind == abi.KindRequest {
-			r.Body = t.Args
-		}
-		return r
 	}
-	return nil
+	d, err := head[abi.RequestHead](t)
+	check(err)
+	r := &Request{Method: d.Method, URL: d.URL, Header: d.Header, Remote: d.Remote}
+	if t.Kind == abi.KindRequest {
+		r.Body = t.Args
+	}
+	return r
 }
 
 func (h *hooks) runRequest(t *abi.Turn) (abi.Reply, error) {
 	if h.request == nil {
 		return abi.Reply{}, &abi.Error{Code: abi.CodeNoHandler}
 	}
-	r := h.env.HTTP()
-	if r == nil {
-		r = &Request{Body: t.Args}
-	}
-	answer, err := h.request(r)
+	answer, err := h.request(h.env.HTTP())
 	switch {
 	case err != nil:
 		return abi.Reply{}, err

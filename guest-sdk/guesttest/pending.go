@@ -47,7 +47,7 @@ func (a *Actor) begin(t *abi.Turn, conn string) *Pending {
 		t.Conn, t.Caller = document(c), c.Subject
 	case t.Kind == abi.KindAction && t.Sender == "" && (a.manifest.HasHook(abi.HookConnect) || a.manifest.HasHook(abi.HookDisconnect)):
 		temporary := a.conn(abi.ConnRequest, a.Params)
-		t.Hooks, t.Conn = true, document(temporary)
+		t.Hooks, t.Conn, t.Head = true, document(temporary), requestHead(&guest.Request{Method: "POST", URL: "/action/" + t.Name})
 		defer a.host.Drop(temporary.ID)
 	}
 	r, err := a.run(t)
