@@ -148,3 +148,21 @@ func TestOthers(t *testing.T) {
 		t.Errorf("uploaded %+v, %+v", m, a.Uploads())
 	}
 }
+
+// TestCallOfTheSameName holds that guesttest refuses what would mix up the states of two actors.
+func TestCallOfTheSameName(t *testing.T) {
+	a, b := guesttest.New(t, "boss", guesttest.Options{}), guesttest.New(new(testing.T), "boss", guesttest.Options{})
+	a.OnCall = func(to guest.Ref, action string, args []json.RawMessage) (any, error) {
+		done := make(chan any, 1)
+		go func() {
+			defer close(done)
+			_, err := b.Answer(to, "find", []json.RawMessage{[]byte(`"x"`)})
+			done <- err
+		}()
+		if v, ok := <-done; ok {
+			t.Errorf("a turn inside a turn of the same name ended with %v", v)
+		}
+		return 1, nil
+	}
+	a.MustCall(nil, "ask", 1)
+}

@@ -154,7 +154,15 @@ func (a *Actor) run(t *abi.Turn) (abi.Reply, error) {
 	return r, err
 }
 
+// inTurn are the names of the actors that a turn of the test is in.
+var inTurn = map[string]bool{}
+
 func (a *Actor) runOne(t *abi.Turn) (abi.Reply, error) {
+	if inTurn[a.name] {
+		a.tb.Fatalf("guesttest: an actor %s is in a turn; the guest's memory serves one at a time", a.name)
+	}
+	inTurn[a.name] = true
+	defer delete(inTurn, a.name)
 	t.Actor, t.Reload = a.name, latest != a
 	hostcall.Current, latest = a.host, a
 	return a.host.Run(t, func() error { hostcall.Turn(); return nil })

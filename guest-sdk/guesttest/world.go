@@ -195,3 +195,20 @@ func failed(err error) abi.Reply {
 	}
 	return abi.Reply{Status: abi.StatusHidden, Message: err.Error()}
 }
+
+// Answer calls an action as another actor does: it is an OnCall for one that knows only this one, and
+// that is of another name, since the two are in a turn at once.
+func (a *Actor) Answer(_ guest.Ref, action string, args []json.RawMessage) (any, error) {
+	caller, sender := a.Caller, a.Sender
+	a.Caller, a.Sender = "", "another"
+	defer func() { a.Caller, a.Sender = caller, sender }()
+	list := make([]any, len(args))
+	for i, v := range args {
+		list[i] = v
+	}
+	var result json.RawMessage
+	if err := a.Call(&result, action, list...); err != nil || result == nil {
+		return nil, err
+	}
+	return result, nil
+}
