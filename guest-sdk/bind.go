@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 )
 
@@ -66,10 +67,25 @@ func bindConns[S any](h *hooks, d *Def[S], c *Ctx[S]) error {
 	if f := d.Disconnect; f != nil {
 		h.disconnect = func(conn *Conn, g Gone) error { return f(c, conn, g) }
 	}
+	return bindRules(h, d, c)
+}
+
+// bindRules binds what decides about clients. A name that is not there would be a rule that never asks.
+func bindRules[S any](h *hooks, d *Def[S], c *Ctx[S]) error {
 	if fs := d.CanSubscribe; len(fs) > 0 {
+		for event := range fs {
+			if len(d.Events) > 0 && !slices.Contains(d.Events, event) {
+				return fmt.Errorf("its CanSubscribe names an event %q that is not in Events", event)
+			}
+		}
 		h.subscribe = func(name string) (bool, error) { return asked(fs[name], c) }
 	}
 	if fs := d.CanPublish; len(fs) > 0 {
+		for queue := range fs {
+			if d.Queues[queue] == nil {
+				return fmt.Errorf("its CanPublish names a queue %q that is not in Queues", queue)
+			}
+		}
 		h.publish = func(name string) (bool, error) { return asked(fs[name], c) }
 	}
 	return nil

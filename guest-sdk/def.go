@@ -59,7 +59,8 @@ type Def[S any] struct {
 	Disconnect func(c *Ctx[S], conn *Conn, g Gone) error
 
 	// CanSubscribe decides which of c.Conn's wishes for an event are granted, CanPublish which clients
-	// may send to a queue. A name without an entry is open to all.
+	// may send to a queue. A name without an entry is open to all; an entry for a queue that is not in
+	// Queues, or an event that is not in Events if that is set, is a mistake.
 	CanSubscribe, CanPublish map[string]func(c *Ctx[S]) (bool, error)
 
 	// Request answers raw HTTP requests. Nil is 204. After KeepOpen a response that it returns begins

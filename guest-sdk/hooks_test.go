@@ -74,7 +74,7 @@ func TestLife(t *testing.T) {
 	}
 	var story []string
 	a.MustCall(&story, "story")
-	want := "create, vars, wake create, sleep, vars, wake sleep, upgrade 3 to 2, vars, wake restart"
+	want := "create, vars, wake create, sleep, vars, wake sleep, upgrade 3 to 2, vars, wake upgrade, vars, wake restart"
 	if got := strings.Join(story, ", "); got != want {
 		t.Errorf("story\n%s, want\n%s", got, want)
 	}
@@ -95,6 +95,17 @@ func TestLife(t *testing.T) {
 	}
 	if !strings.Contains(a.Log(), "destroy") {
 		t.Error("Destroy did not run")
+	}
+}
+
+// TestVarsOfTwoActors holds that package guesttest keeps the scratch data of two actors apart.
+func TestVarsOfTwoActors(t *testing.T) {
+	a, b := guesttest.New(t, "life", guesttest.Options{}), guesttest.New(t, "life", guesttest.Options{})
+	var hits int
+	a.MustCall(&hits, "hit")
+	b.MustCall(&hits, "hit")
+	if b.MustCall(&hits, "hit"); hits != 2 {
+		t.Errorf("the second hit of b is its hit %d", hits)
 	}
 }
 
@@ -257,6 +268,11 @@ func TestActorPanicsOnWrongHooks(t *testing.T) {
 		{name: "nil queue", want: `queue "q" has no handler`, def: guest.Def[state]{Queues: guest.Queues{"q": nil}}},
 		{name: "task of another state", want: `task "t" is for another state`, def: guest.Def[state]{
 			Tasks: guest.Tasks{"t": guest.Task(func(*guest.Ctx[int], int, *guest.Result) error { return nil })}}},
+		{name: "rule for a queue that there is none of", want: `CanPublish names a queue "jops"`, def: guest.Def[state]{
+			CanPublish: map[string]func(*ctx) (bool, error){"jops": func(*ctx) (bool, error) { return false, nil }}}},
+		{name: "rule for an event that is not declared", want: `CanSubscribe names an event "secrt"`, def: guest.Def[state]{
+			Events:       []string{"secret"},
+			CanSubscribe: map[string]func(*ctx) (bool, error){"secrt": func(*ctx) (bool, error) { return false, nil }}}},
 		{name: "nil task", want: `task "t" has no handler`, def: guest.Def[state]{Tasks: guest.Tasks{"t": nil}}},
 	}
 	for _, tt := range tests {

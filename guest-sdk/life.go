@@ -5,8 +5,8 @@ import "github.com/vivarium-run/vivarium/hostfuncs/abi"
 // DeadLetter is a message, a send or a task's outcome that was given up.
 type DeadLetter = abi.DeadLetter
 
-// VarsOf returns what the Def's Vars made on the last wake. It panics if that is not a T, and in
-// Create, which is before the first wake.
+// VarsOf returns what the Def's Vars made on the last wake. It panics if that is not a T, and in Create
+// and Upgrade, which are before the wake.
 func VarsOf[T any](c Context) T { return c.turnEnv().vars.(T) }
 
 // Sleep lets the actor sleep as soon as nothing waits for it, and not only when it was idle for long.

@@ -72,6 +72,10 @@ type Event struct {
 // latest is the actor whose state is in the guest's memory.
 var latest *Actor
 
+// awake is, for each name, the actor whose Vars are in the guest's memory. Another one of the name
+// that gets a turn is woken first, as if it had slept.
+var awake = map[string]*Actor{}
+
 // New creates an actor of the registered name. It fails the test if Create returns an error.
 func New(tb testing.TB, name string, o Options) *Actor {
 	tb.Helper()
@@ -105,7 +109,14 @@ func Create(tb testing.TB, name string, o Options) (*Actor, error) {
 		}
 		t.Args = b
 	}
-	if err := a.turn(&t); err != nil {
+	r, err := a.runOne(&t)
+	if err != nil {
+		return nil, err
+	}
+	if err := failure(&r); err != nil {
+		return nil, err
+	}
+	if err := a.settle(); err != nil {
 		return nil, err
 	}
 	return a, a.wake(abi.WakeCreate)
@@ -142,7 +153,7 @@ func (a *Actor) run(t *abi.Turn) (abi.Reply, error) {
 	if a.gone {
 		return abi.Reply{}, &abi.Error{Code: abi.CodeActorNotFound}
 	}
-	if a.asleep {
+	if a.asleep || awake[a.name] != a {
 		if err := a.wake(abi.WakeSleep); err != nil {
 			return abi.Reply{}, err
 		}

@@ -23,10 +23,14 @@ func (a *Actor) Restart() error {
 	return a.wake(abi.WakeRestart)
 }
 
-// Upgrade runs the actor's Upgrade, as a change from another version of its module does.
+// Upgrade runs the actor's Upgrade and then its Wake, as a change of its module's version does.
 func (a *Actor) Upgrade(from, to int) error {
 	a.Forget()
-	return a.hook(abi.HookUpgrade, &abi.Turn{Kind: abi.KindUpgrade, Head: document(abi.Upgrade{From: from, To: to})})
+	if err := a.hook(abi.HookUpgrade, &abi.Turn{Kind: abi.KindUpgrade, Head: document(abi.Upgrade{From: from, To: to})}); err != nil {
+		return err
+	}
+	a.host.Identity.Version = to
+	return a.wake(abi.WakeUpgrade)
 }
 
 // Destroy ends the actor and returns the error of its Destroy, which saves no actor. Calls then return
@@ -113,8 +117,7 @@ func (a *Actor) bury(kind, id, name string, body []byte, err error) {
 }
 
 func (a *Actor) wake(cause string) error {
-	a.asleep = false
-	a.host.Identity.Version = max(1, a.host.Identity.Version)
+	a.asleep, awake[a.name] = false, a
 	return a.hook(abi.HookWake, &abi.Turn{Kind: abi.KindWake, Head: document(abi.Wake{Cause: cause, Generation: 1})})
 }
 
