@@ -99,7 +99,7 @@ func (a *actor[S]) turn(t *abi.Turn) abi.Reply {
 	if t.Reload {
 		a.loaded = false
 	}
-	r, err := a.run(t)
+	result, err := a.run(t)
 	if err == nil {
 		err = a.save(t)
 	}
@@ -111,27 +111,27 @@ func (a *actor[S]) turn(t *abi.Turn) abi.Reply {
 	if a.ctx.open {
 		return abi.Reply{Status: abi.StatusOpen}
 	}
-	return r
+	return abi.Reply{Status: abi.StatusOK, Result: result, Head: a.ctx.head}
 }
 
-func (a *actor[S]) run(t *abi.Turn) (abi.Reply, error) {
+func (a *actor[S]) run(t *abi.Turn) ([]byte, error) {
 	switch {
 	case t.Kind == abi.KindCreate:
-		return abi.Reply{}, a.runCreate(t)
+		return nil, a.runCreate(t)
 	case t.Kind == abi.KindAction && !t.Hooks:
 		return a.runAction(t)
 	}
 	if err := a.load(); err != nil {
-		return abi.Reply{}, err
+		return nil, err
 	}
 	if t.Hooks {
-		return a.hooks.around(func() (abi.Reply, error) { return a.runInside(t) })
+		return a.hooks.around(func() ([]byte, error) { return a.runInside(t) })
 	}
 	return a.hooks.run(t)
 }
 
 // runInside runs what the client of a temporary connection asks for.
-func (a *actor[S]) runInside(t *abi.Turn) (abi.Reply, error) {
+func (a *actor[S]) runInside(t *abi.Turn) ([]byte, error) {
 	if t.Kind == abi.KindAction {
 		return a.runAction(t)
 	}
@@ -146,21 +146,21 @@ func (a *actor[S]) runCreate(t *abi.Turn) error {
 	return err
 }
 
-func (a *actor[S]) runAction(t *abi.Turn) (abi.Reply, error) {
+func (a *actor[S]) runAction(t *abi.Turn) ([]byte, error) {
 	act := a.actions[t.Name]
 	if act == nil {
-		return abi.Reply{}, errNoAction
+		return nil, errNoAction
 	}
 	d := args{action: t.Name, params: act.params}
 	if err := d.split(t.Args); err != nil {
-		return abi.Reply{}, err
+		return nil, err
 	}
 	if err := a.load(); err != nil {
-		return abi.Reply{}, err
+		return nil, err
 	}
 	v, err := act.run(&a.ctx, &d)
 	if err != nil || a.ctx.open {
-		return abi.Reply{}, err
+		return nil, err
 	}
 	has := act.result
 	if f := a.def.BeforeActionResponse; f != nil {
@@ -168,18 +168,18 @@ func (a *actor[S]) runAction(t *abi.Turn) (abi.Reply, error) {
 			v = nil
 		}
 		if v, err = f(&a.ctx, t.Name, d.raw(), v); err != nil {
-			return abi.Reply{}, err
+			return nil, err
 		}
 		has = has || v != nil
 	}
 	if !has {
-		return abi.Reply{}, nil
+		return nil, nil
 	}
 	b, err := json.Marshal(v)
 	if err != nil {
-		return abi.Reply{}, fmt.Errorf("result of %s: %w", t.Name, err)
+		return nil, fmt.Errorf("result of %s: %w", t.Name, err)
 	}
-	return abi.Reply{Result: b}, nil
+	return b, nil
 }
 
 // load reads the state unless memory has it.
@@ -203,15 +203,15 @@ func (a *actor[S]) load() error {
 
 // save writes the state if its encoded form is not what the host has.
 func (a *actor[S]) save(t *abi.Turn) error {
-	b, changed, err := a.encode()
-	if err != nil || !changed || t.Kind == abi.KindDestroy {
-		return err
+	b, err := json.Marshal(&a.ctx.State)
+	if err != nil {
+		return fmt.Errorf("state: %w", err)
 	}
-	if f := a.def.StateChange; f != nil && t.Kind != abi.KindCreate {
-		if err := f(&a.ctx); err != nil {
-			return err
-		}
-		if b, changed, err = a.encode(); err != nil || !changed {
+	if a.saved != nil && bytes.Equal(a.saved, b) || t.Kind == abi.KindDestroy {
+		return nil
+	}
+	if a.def.StateChange != nil && t.Kind != abi.KindCreate {
+		if b, err = a.changed(); err != nil {
 			return err
 		}
 	}
@@ -222,12 +222,16 @@ func (a *actor[S]) save(t *abi.Turn) error {
 	return nil
 }
 
-// encode returns the state as the host keeps it, and whether it is another than the host has.
-func (a *actor[S]) encode() (b []byte, changed bool, err error) {
-	if b, err = json.Marshal(&a.ctx.State); err != nil {
-		return nil, false, fmt.Errorf("state: %w", err)
+// changed runs StateChange and returns the state after it.
+func (a *actor[S]) changed() ([]byte, error) {
+	if err := a.def.StateChange(&a.ctx); err != nil {
+		return nil, err
 	}
-	return b, a.saved == nil || !bytes.Equal(a.saved, b), nil
+	b, err := json.Marshal(&a.ctx.State)
+	if err != nil {
+		return nil, fmt.Errorf("state: %w", err)
+	}
+	return b, nil
 }
 
 // errNoAction ends a turn with StatusNoName.

@@ -164,15 +164,15 @@ func (h *hooks) leave(f func(*Conn, Gone) error) error {
 }
 
 // around lets the turn's connection in, runs f, and lets it go.
-func (h *hooks) around(f func() (abi.Reply, error)) (abi.Reply, error) {
+func (h *hooks) around(f func() ([]byte, error)) ([]byte, error) {
 	if err := h.enter(); err != nil {
-		return abi.Reply{}, err
+		return nil, err
 	}
-	r, err := f()
+	result, err := f()
 	if err == nil && h.disconnect != nil {
 		err = h.disconnect(h.env.Conn(), Gone{Clean: true})
 	}
-	return r, err
+	return result, err
 }
 
 var errNoConn = fmt.Errorf("a turn without its connection")

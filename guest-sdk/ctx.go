@@ -34,9 +34,10 @@ type env struct {
 	hooks *hooks
 	turn  *abi.Turn
 	self  *Self
-	conn  *Conn // of the turn, once it was asked for
-	vars  any   // since the last wake
-	open  bool  // a request stays open after the turn
+	conn  *Conn  // of the turn, once it was asked for
+	vars  any    // since the last wake
+	head  []byte // of the answer to a raw HTTP request
+	open  bool   // a request stays open after the turn
 }
 
 // Self is the identity of an actor.
@@ -45,7 +46,7 @@ type Self = abi.Self
 func (c *env) turnEnv() *env { return c }
 
 func (c *env) begin(t *abi.Turn) {
-	c.host, c.turn, c.conn, c.open = hostcall.Current, t, nil, false
+	c.host, c.turn, c.conn, c.head, c.open = hostcall.Current, t, nil, nil, false
 	if t.Reload {
 		c.self = nil
 	}

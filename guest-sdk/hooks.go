@@ -49,36 +49,36 @@ type hooks struct {
 }
 
 // run runs a turn of any kind but action and create.
-func (h *hooks) run(t *abi.Turn) (abi.Reply, error) {
+func (h *hooks) run(t *abi.Turn) ([]byte, error) {
 	switch t.Kind {
 	case abi.KindWake:
-		return abi.Reply{}, h.runWake(t)
+		return nil, h.runWake(t)
 	case abi.KindSleep:
-		return abi.Reply{}, maybe(h.sleep)
+		return nil, maybe(h.sleep)
 	case abi.KindDestroy:
-		return abi.Reply{}, maybe(h.destroy)
+		return nil, maybe(h.destroy)
 	case abi.KindUpgrade:
-		return abi.Reply{}, with(h.upgrade, t)
+		return nil, with(h.upgrade, t)
 	case abi.KindConnect:
-		return abi.Reply{}, h.enter()
+		return nil, h.enter()
 	case abi.KindDisconnect:
-		return abi.Reply{}, h.leave(h.disconnect)
+		return nil, h.leave(h.disconnect)
 	case abi.KindSubscribe:
-		return abi.Reply{}, may(h.subscribe, t.Name)
+		return nil, may(h.subscribe, t.Name)
 	case abi.KindPublish:
-		return abi.Reply{}, may(h.publish, t.Name)
+		return nil, may(h.publish, t.Name)
 	case abi.KindRequest:
 		return h.runRequest(t)
 	case abi.KindGone:
-		return abi.Reply{}, h.runGone(t)
+		return nil, h.runGone(t)
 	case abi.KindOpen, abi.KindMessage, abi.KindClose:
-		return abi.Reply{}, h.runSocket(t)
+		return nil, h.runSocket(t)
 	case abi.KindQueue:
-		return abi.Reply{}, h.runQueue(t)
+		return nil, h.runQueue(t)
 	case abi.KindTask:
-		return abi.Reply{}, h.runTask(t)
+		return nil, h.runTask(t)
 	}
-	return abi.Reply{}, abi.Errorf(abi.CodeNotSupported, "this SDK does not know turns of kind %d", t.Kind)
+	return nil, abi.Errorf(abi.CodeNotSupported, "this SDK does not know turns of kind %d", t.Kind)
 }
 
 func (h *hooks) runWake(t *abi.Turn) error {

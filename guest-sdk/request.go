@@ -137,22 +137,23 @@ func (c *env) HTTP() *Request {
 	return r
 }
 
-func (h *hooks) runRequest(t *abi.Turn) (abi.Reply, error) {
+func (h *hooks) runRequest(t *abi.Turn) (body []byte, err error) {
 	if h.request == nil {
-		return abi.Reply{}, &abi.Error{Code: abi.CodeNoHandler}
+		return nil, &abi.Error{Code: abi.CodeNoHandler}
 	}
 	answer, err := h.request(h.env.HTTP())
 	switch {
 	case err != nil:
-		return abi.Reply{}, err
+		return nil, err
 	case !h.env.open && answer == nil:
 		answer = &Response{Status: 204}
 	case answer == nil:
-		return abi.Reply{}, nil
+		return nil, nil
 	case h.env.open:
-		return abi.Reply{}, h.env.start(OpenRequest(t.Request), answer)
+		return nil, h.env.start(OpenRequest(t.Request), answer)
 	}
-	return answer.reply()
+	h.env.head, err = answer.head()
+	return answer.Body, err
 }
 
 func (h *hooks) runGone(t *abi.Turn) error {
