@@ -5,28 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
 )
-
-// Def defines an actor whose state is an S. S is stored as JSON, so only what encoding/json keeps
-// survives; use struct{} for an actor without state.
-type Def[S any] struct {
-	// Create makes the state of a new actor. It is a func(*Ctx[S], In) (S, error) for any type In
-	// that JSON can fill, or a func(*Ctx[S]) (S, error). In is zero if the client gave no input. If
-	// it returns an error there is no actor. Nil means the zero S.
-	Create any
-
-	// Actions are what clients may call, by name.
-	Actions Actions
-
-	// Events names what the actor broadcasts, for clients and tools; it limits nothing.
-	Events []string
-
-	// Key names the components of the actor's key. A key with another number of components is
-	// refused by the host. Nil allows any key.
-	Key []string
-}
 
 // Actions are an actor's actions by name. Make them with [Action], [Do] and their siblings.
 type Actions map[string]Handler
@@ -44,7 +26,7 @@ func Actor[S any](name string, d Def[S]) Name {
 	if registry[name] != nil {
 		panic(fmt.Sprintf("guest: actor %q is registered twice", name))
 	}
-	a := &actor[S]{name: name, events: d.Events, key: d.Key, actions: make(map[string]*action[S], len(d.Actions))}
+	a := &actor[S]{name: name, def: &d, actions: make(map[string]*action[S], len(d.Actions))}
 	create, err := newCreate[S](d.Create)
 	if err != nil {
 		panic(fmt.Sprintf("guest: actor %q: %v", name, err))
@@ -57,6 +39,10 @@ func Actor[S any](name string, d Def[S]) Name {
 		}
 		a.actions[n] = act
 	}
+	if err := bind(&a.hooks, &d, &a.ctx); err != nil {
+		panic(fmt.Sprintf("guest: actor %q: %v", name, err))
+	}
+	a.ctx.hooks = &a.hooks
 	registry[name] = a
 	return Name(name)
 }
@@ -67,28 +53,44 @@ var registry = map[string]registered{}
 // registered is an actor without its state's type.
 type registered interface {
 	turn(t *abi.Turn) abi.Reply
-	manifest() abi.ActorManifest
+	manifest(m *abi.Manifest) abi.ActorManifest
 }
 
 // actor is a registered actor, and the state of the one actor that this instance serves.
 type actor[S any] struct {
 	name    string
+	def     *Def[S]
 	create  func(c *Ctx[S], input []byte) (S, error)
 	actions map[string]*action[S]
-	events  []string
-	key     []string
+	hooks   hooks
 
 	ctx    Ctx[S]
 	loaded bool   // ctx.State is the actor's state
 	saved  []byte // what the host has for it; nil means nothing
 }
 
-func (a *actor[S]) manifest() abi.ActorManifest {
-	m := abi.ActorManifest{Actions: make(map[string]abi.ActionManifest, len(a.actions)), Events: a.events, Key: a.key}
-	for n := range a.actions {
-		m.Actions[n] = abi.ActionManifest{}
+// manifest describes the actor, and adds to m what it wants of the module.
+func (a *actor[S]) manifest(m *abi.Manifest) abi.ActorManifest {
+	d := abi.ActorManifest{
+		Actions:   make(map[string]abi.ActionManifest, len(a.actions)),
+		Events:    a.def.Events,
+		Key:       a.def.Key,
+		Queues:    a.hooks.queueManifest(),
+		Hooks:     a.hooks.list(),
+		Options:   a.def.Options.abi(),
+		Origins:   a.def.Origins,
+		CheckArgs: a.def.CheckArgs,
 	}
-	return m
+	for n := range a.actions {
+		d.Actions[n] = abi.ActionManifest{}
+	}
+	for _, host := range a.def.Egress {
+		if !slices.Contains(m.Egress, host) {
+			m.Egress = append(m.Egress, host)
+		}
+	}
+	m.Uploads = m.Uploads || a.def.Uploads
+	return d
 }
 
 // turn runs one turn and forgets the state if it failed.
@@ -99,24 +101,41 @@ func (a *actor[S]) turn(t *abi.Turn) abi.Reply {
 	}
 	result, err := a.run(t)
 	if err == nil {
-		err = a.save()
+		err = a.save(t)
 	}
 	a.ctx.end()
 	if err != nil {
 		a.loaded = false
 		return replyTo(err)
 	}
-	return abi.Reply{Status: abi.StatusOK, Result: result}
+	if a.ctx.open {
+		return abi.Reply{Status: abi.StatusOpen}
+	}
+	return abi.Reply{Status: abi.StatusOK, Result: result, Head: a.ctx.head}
 }
 
 func (a *actor[S]) run(t *abi.Turn) ([]byte, error) {
-	switch t.Kind {
-	case abi.KindCreate:
+	switch {
+	case t.Kind == abi.KindCreate:
 		return nil, a.runCreate(t)
-	case abi.KindAction:
+	case t.Kind == abi.KindAction && !t.Hooks:
 		return a.runAction(t)
 	}
-	return nil, abi.Errorf(abi.CodeNotSupported, "this SDK does not know turns of kind %d", t.Kind)
+	if err := a.load(); err != nil {
+		return nil, err
+	}
+	if t.Hooks {
+		return a.hooks.around(func() ([]byte, error) { return a.runInside(t) })
+	}
+	return a.hooks.run(t)
+}
+
+// runInside runs what the client of a temporary connection asks for.
+func (a *actor[S]) runInside(t *abi.Turn) ([]byte, error) {
+	if t.Kind == abi.KindAction {
+		return a.runAction(t)
+	}
+	return a.hooks.run(t)
 }
 
 func (a *actor[S]) runCreate(t *abi.Turn) error {
@@ -140,8 +159,21 @@ func (a *actor[S]) runAction(t *abi.Turn) ([]byte, error) {
 		return nil, err
 	}
 	v, err := act.run(&a.ctx, &d)
-	if err != nil || !act.result {
+	if err != nil || a.ctx.open {
 		return nil, err
+	}
+	has := act.result
+	if f := a.def.BeforeActionResponse; f != nil {
+		if !has {
+			v = nil
+		}
+		if v, err = f(&a.ctx, t.Name, d.raw(), v); err != nil {
+			return nil, err
+		}
+		has = has || v != nil
+	}
+	if !has {
+		return nil, nil
 	}
 	b, err := json.Marshal(v)
 	if err != nil {
@@ -170,19 +202,36 @@ func (a *actor[S]) load() error {
 }
 
 // save writes the state if its encoded form is not what the host has.
-func (a *actor[S]) save() error {
+func (a *actor[S]) save(t *abi.Turn) error {
 	b, err := json.Marshal(&a.ctx.State)
 	if err != nil {
 		return fmt.Errorf("state: %w", err)
 	}
-	if a.saved != nil && bytes.Equal(a.saved, b) {
+	if a.saved != nil && bytes.Equal(a.saved, b) || t.Kind == abi.KindDestroy {
 		return nil
+	}
+	if a.def.StateChange != nil && t.Kind != abi.KindCreate {
+		if b, err = a.changed(); err != nil {
+			return err
+		}
 	}
 	if err := a.ctx.host.StateSet(b); err != nil {
 		return err
 	}
 	a.saved = b
 	return nil
+}
+
+// changed runs StateChange and returns the state after it.
+func (a *actor[S]) changed() ([]byte, error) {
+	if err := a.def.StateChange(&a.ctx); err != nil {
+		return nil, err
+	}
+	b, err := json.Marshal(&a.ctx.State)
+	if err != nil {
+		return nil, fmt.Errorf("state: %w", err)
+	}
+	return b, nil
 }
 
 // errNoAction ends a turn with StatusNoName.

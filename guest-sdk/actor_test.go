@@ -284,13 +284,13 @@ func TestManifest(t *testing.T) {
 	hostcall.Current = h
 	hostcall.Manifest()
 	var m abi.Manifest
-	if err := json.Unmarshal(h.Reply(), &m); err != nil {
+	if err := json.Unmarshal(h.LastOutput(), &m); err != nil {
 		t.Fatal(err)
 	}
 	probe := m.Actors["probe"]
 	if m.ABI != abi.ABIVersion || m.Codec != abi.JSON || m.Actors["stateless"].Actions == nil || len(probe.Actions) != 9 ||
 		!reflect.DeepEqual(probe.Events, []string{"count"}) || !reflect.DeepEqual(probe.Key, []string{"room"}) {
-		t.Errorf("manifest %s", h.Reply())
+		t.Errorf("manifest %s", h.LastOutput())
 	}
 }
 

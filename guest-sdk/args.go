@@ -56,6 +56,15 @@ func (d *args) split(doc []byte) error {
 	return nil
 }
 
+// raw returns the arguments as they came.
+func (d *args) raw() []json.RawMessage {
+	raw := make([]json.RawMessage, len(d.values))
+	for i, v := range d.values {
+		raw[i] = v
+	}
+	return raw
+}
+
 // next decodes the next argument, or sets d.err.
 func next[A any](d *args) (a A) {
 	i := d.i

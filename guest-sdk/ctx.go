@@ -19,28 +19,46 @@ type Ctx[S any] struct {
 	// so keep what grows in the KV store.
 	State S
 
-	host hostcall.Host
-	turn *abi.Turn
-	self *Self
+	env
+}
+
+// Context is the *Ctx of any actor: for functions that have no use for its state.
+type Context interface {
+	turnEnv() *env
+}
+
+// env is a Ctx without its state, so that what an actor can do is compiled once and not for each
+// type of state.
+type env struct {
+	host  hostcall.Host
+	hooks *hooks
+	turn  *abi.Turn
+	self  *Self
+	conn  *Conn  // of the turn, once it was asked for
+	vars  any    // since the last wake
+	head  []byte // of the answer to a raw HTTP request
+	open  bool   // a request stays open after the turn
 }
 
 // Self is the identity of an actor.
 type Self = abi.Self
 
-func (c *Ctx[S]) begin(t *abi.Turn) {
-	c.host, c.turn = hostcall.Current, t
+func (c *env) turnEnv() *env { return c }
+
+func (c *env) begin(t *abi.Turn) {
+	c.host, c.turn, c.conn, c.head, c.open = hostcall.Current, t, nil, nil, false
 	if t.Reload {
 		c.self = nil
 	}
 }
 
-func (c *Ctx[S]) end() { c.turn = nil }
+func (c *env) end() { c.turn = nil }
 
 // KV returns the actor's own key-value store.
-func (c *Ctx[S]) KV() KV { return KV{c.host} }
+func (c *env) KV() KV { return KV{c.host} }
 
 // Log returns the actor's log.
-func (c *Ctx[S]) Log() Log { return Log{c.host} }
+func (c *env) Log() Log { return Log{c.host} }
 
 // Broadcast sends an event to the clients that are connected to the actor and subscribed to it, once
 // the turn is durable; a turn that fails sends none. An event has any number of arguments, each of
@@ -48,19 +66,24 @@ func (c *Ctx[S]) Log() Log { return Log{c.host} }
 //
 // The error, which most actions pass on or leave aside, is abi.CodeTooManyEvents or
 // abi.CodeOutboxTooLarge when the turn sends too much: the event is then not sent, the turn goes on.
-func (c *Ctx[S]) Broadcast(event string, args ...any) error {
-	if args == nil {
-		args = []any{}
-	}
-	b, err := json.Marshal(args)
+func (c *env) Broadcast(event string, args ...any) error {
+	b, err := list(args)
 	if err != nil {
 		return err
 	}
 	return c.host.Broadcast(event, b)
 }
 
+// list encodes arguments as a document.
+func list(args []any) ([]byte, error) {
+	if args == nil {
+		args = []any{}
+	}
+	return json.Marshal(args)
+}
+
 // Self returns the actor's identity. The host gives it once; it must not be changed.
-func (c *Ctx[S]) Self() *Self {
+func (c *env) Self() *Self {
 	if c.self == nil {
 		b, err := c.host.Self()
 		check(err)
@@ -72,24 +95,32 @@ func (c *Ctx[S]) Self() *Self {
 }
 
 // Key returns the components of the actor's key; none is the empty key. It must not be changed.
-func (c *Ctx[S]) Key() []string { return c.Self().Key }
+func (c *env) Key() []string { return c.Self().Key }
 
 // ID returns the actor's id, which no other actor ever has or had.
-func (c *Ctx[S]) ID() string { return c.Self().ID }
+func (c *env) ID() string { return c.Self().ID }
 
 // Caller returns the verified identity of the client that asked for the turn, the sub of its token.
-// Empty means that it has none.
-func (c *Ctx[S]) Caller() string { return c.turn.Caller }
+// Empty means that it has none, or that an actor asked: see Sender.
+func (c *env) Caller() string { return c.turn.Caller }
+
+// Sender returns the id of the actor that asked for the turn, empty if it was a client or the host.
+func (c *env) Sender() string { return c.turn.Sender }
+
+// Origin returns the verified identity of the client at the beginning of the chain of calls that led
+// to the turn. An action that trusts somebody asks for Caller and Sender: whoever is called by a
+// client may call on.
+func (c *env) Origin() string { return c.turn.Origin }
 
 // Now returns the turn's time, to the millisecond. It stands still during the turn, like time.Now.
-func (c *Ctx[S]) Now() time.Time {
+func (c *env) Now() time.Time {
 	ms, err := c.host.Now()
 	check(err)
 	return time.UnixMilli(ms)
 }
 
 // Random returns n random bytes, fit for keys and tokens.
-func (c *Ctx[S]) Random(n int) []byte {
+func (c *env) Random(n int) []byte {
 	b, err := c.host.Random(int64(n))
 	check(err)
 	return b
@@ -97,7 +128,7 @@ func (c *Ctx[S]) Random(n int) []byte {
 
 // Config returns a setting that was given to the module when it was uploaded. An empty setting is
 // the same as none.
-func (c *Ctx[S]) Config(name string) (value string, ok bool) { return c.host.Config(name) }
+func (c *env) Config(name string) (value string, ok bool) { return c.host.Config(name) }
 
 // check panics on errors that leave an action nothing sensible to do.
 func check(err error) {

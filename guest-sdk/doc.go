@@ -18,6 +18,9 @@
 //
 //	GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared -o counter.wasm .
 //
+// A [Def] has whatever else an actor does: hooks, connections, raw HTTP and sockets, queues, tasks. A
+// [Ctx] reaches the host and other actors. docs/guests.md shows each idea in a few lines.
+//
 // The package owns the guest's half of the contract in hostfuncs/abi: it decodes the turn, finds the
 // action, keeps the state, and writes the reply. The calls that only a guest can make are in files
 // for wasip1, so that a guest also compiles and runs as ordinary Go: package guesttest tests it so.

@@ -49,6 +49,15 @@ func kvList(lo, hi, cursor string, limit, flags int64) int64
 //go:wasmimport vivarium kv_delete_range
 func kvDeleteRange(lo, hi string, limit, flags int64) int64
 
+//go:wasmimport vivarium kv_get_batch
+func kvGetBatch(keys string) int64
+
+//go:wasmimport vivarium kv_put_batch
+func kvPutBatch(items string) int64
+
+//go:wasmimport vivarium kv_delete_batch
+func kvDeleteBatch(keys string) int64
+
 //go:wasmimport vivarium broadcast
 func broadcast(event, payload string) int64
 
@@ -106,14 +115,13 @@ func (*imports) KVList(lo, hi, cursor string, limit, flags int64) ([]byte, error
 }
 
 func (*imports) KVDeleteRange(lo, hi string, limit, flags int64) (int64, error) {
-	n := kvDeleteRange(lo, hi, limit, flags)
-	return n, failure(n)
+	return number(kvDeleteRange(lo, hi, limit, flags))
 }
 
-func (*imports) Now() (int64, error) {
-	ms := now()
-	return ms, failure(ms)
-}
+func (*imports) KVGetBatch(keys []byte) ([]byte, error) { return must(fetch(kvGetBatch(view(keys)))) }
+func (*imports) KVPutBatch(items []byte) error          { return failure(kvPutBatch(view(items))) }
+func (*imports) KVDeleteBatch(keys []byte) error        { return failure(kvDeleteBatch(view(keys))) }
+func (*imports) Now() (int64, error)                    { return number(now()) }
 
 // Config is read once or twice in an actor's life, so the PDK's way by Extism memory will do.
 func (*imports) Config(name string) (string, bool) { return pdk.GetConfig(name) }
@@ -142,6 +150,9 @@ func readResult(n int) []byte {
 
 // must is for operations that always have a result.
 func must(b []byte, _ bool, err error) ([]byte, error) { return b, err }
+
+// number is for operations that return one.
+func number(n int64) (int64, error) { return n, failure(n) }
 
 // failure returns the error of an operation that returned n, nil if it did not fail.
 func failure(n int64) error {

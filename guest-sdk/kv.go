@@ -33,6 +33,15 @@ func (kv KV) Put(key string, value []byte) error { return kv.host.KVPut(key, val
 // Delete removes an item, if there is one.
 func (kv KV) Delete(key string) error { return kv.host.KVDelete(key) }
 
+// GetText returns the value of key as text.
+func (kv KV) GetText(key string) (s string, ok bool, err error) {
+	b, ok, err := kv.Get(key)
+	return string(b), ok, err
+}
+
+// PutText stores text.
+func (kv KV) PutText(key, s string) error { return kv.Put(key, []byte(s)) }
+
 // GetJSON decodes the value of key into what v points to. If there is no such item, ok is false and
 // v untouched.
 func (kv KV) GetJSON(key string, v any) (ok bool, err error) {

@@ -170,3 +170,36 @@ func TestKVValues(t *testing.T) {
 		}
 	})
 }
+
+func TestKVBatch(t *testing.T) {
+	withKV(t, func(kv guest.KV) {
+		if err := kv.PutBatch(guest.Item{Key: "a", Value: []byte("1")}, guest.Item{Key: "b"}, guest.Item{Key: "c", Value: []byte("3")}); err != nil {
+			t.Error(err)
+		}
+		got, err := kv.GetBatch("c", "none", "a", "b")
+		if err != nil || len(got) != 3 || string(got["a"]) != "1" || string(got["c"]) != "3" {
+			t.Errorf("got %q, %v", got, err)
+		}
+		if err := kv.PutBatch(guest.Item{Key: "d"}, guest.Item{}); abi.CodeOf(err) != abi.CodeInvalidArgument {
+			t.Errorf("an empty key in a batch: %v", err)
+		}
+		if err := kv.PutBatch(make([]guest.Item, abi.MaxKVBatch+1)...); abi.CodeOf(err) != abi.CodeInvalidArgument {
+			t.Errorf("a large batch: %v", err)
+		}
+		if err := kv.DeleteBatch("a", "none", "c"); err != nil {
+			t.Error(err)
+		}
+		if err := kv.DeleteBatch(); err != nil {
+			t.Error(err)
+		}
+		if got := scan(kv, guest.Range{}); got != "b" {
+			t.Errorf("left %q, want b alone", got)
+		}
+		if err := kv.PutText("t", "wörd"); err != nil {
+			t.Error(err)
+		}
+		if s, ok, err := kv.GetText("t"); s != "wörd" || !ok || err != nil {
+			t.Errorf("text %q, %v, %v", s, ok, err)
+		}
+	})
+}

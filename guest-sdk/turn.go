@@ -51,11 +51,11 @@ func dispatch(envelope []byte) abi.Reply {
 func writeManifest() {
 	m := abi.Manifest{ABI: abi.ABIVersion, SDK: sdkName, Codec: abi.JSON, Actors: make(map[string]abi.ActorManifest, len(registry))}
 	for n, a := range registry {
-		m.Actors[n] = a.manifest()
+		m.Actors[n] = a.manifest(&m)
 	}
 	b, err := json.Marshal(&m)
 	if err != nil {
-		panic(err) // it holds nothing but strings and a number
+		panic(err) // it holds nothing but strings and numbers
 	}
 	hostcall.Current.Output(b)
 }

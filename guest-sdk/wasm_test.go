@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -24,7 +26,8 @@ type instance struct {
 	calls  map[string]api.Function // the exports, by name
 	stderr strings.Builder
 
-	result []byte // of the last operation
+	result []byte          // of the last operation
+	called map[string]bool // the operations that were called
 	kernel kernel
 }
 
@@ -52,9 +55,9 @@ func instantiate(t testing.TB, wasm []byte, startFunctions ...string) *instance 
 	ctx := context.Background()
 	r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().WithCompilationCache(compiled))
 	t.Cleanup(func() { _ = r.Close(ctx) })
-	g := &instance{t: t, calls: map[string]api.Function{}, host: memhost.New(abi.Self{ID: "id", Key: []string{"k"}})}
+	g := &instance{t: t, calls: map[string]api.Function{}, called: map[string]bool{}, host: memhost.New(abi.Self{ID: "id", Key: []string{"k"}})}
 	wasi_snapshot_preview1.MustInstantiate(ctx, r)
-	g.operations(r.NewHostModuleBuilder(abi.ModuleVivarium))
+	g.vivarium(r.NewHostModuleBuilder(abi.ModuleVivarium))
 	g.kernel.host = g.host
 	if _, err := g.kernel.functions(r.NewHostModuleBuilder(abi.ModuleExtism)).Instantiate(ctx); err != nil {
 		t.Fatal(err)
@@ -65,88 +68,6 @@ func instantiate(t testing.TB, wasm []byte, startFunctions ...string) *instance 
 		t.Fatal(err)
 	}
 	return g
-}
-
-// bytes and str read guest memory.
-func (g *instance) bytes(p, n uint32) []byte {
-	b, ok := g.module.Memory().Read(p, n)
-	if !ok {
-		g.t.Fatalf("the guest passed [%d, +%d), outside its memory", p, n)
-	}
-	return append([]byte{}, b...)
-}
-
-func (g *instance) str(p, n uint32) string { return string(g.bytes(p, n)) }
-
-func (g *instance) write(p, n uint32, b []byte) uint32 {
-	b = b[:min(len(b), int(n))]
-	if !g.module.Memory().Write(p, b) {
-		g.t.Fatalf("the guest wants bytes at %d, outside its memory", p)
-	}
-	return uint32(len(b))
-}
-
-// give turns what an operation returned into the result convention.
-func (g *instance) give(b []byte, ok bool, err error) int64 {
-	if err != nil {
-		return g.scalar(0, err)
-	}
-	if g.result = b; !ok {
-		return abi.Absent
-	}
-	return int64(len(b))
-}
-
-func (g *instance) scalar(n int64, err error) int64 {
-	if err == nil {
-		return n
-	}
-	e := abi.AsError(err)
-	g.result = []byte(e.PublicMessage())
-	return -int64(e.Code)
-}
-
-// operations provides the module vivarium. The signatures here are those that ABI.md documents.
-func (g *instance) operations(b wazero.HostModuleBuilder) {
-	h := g.host
-	type ctx = context.Context
-	for name, f := range map[string]any{
-		"input_len":   func(ctx) uint32 { return uint32(len(h.Input())) },
-		"input_read":  func(_ ctx, p, n uint32) uint32 { return g.write(p, n, h.Input()) },
-		"output":      func(_ ctx, p, n uint32) { h.Output(g.bytes(p, n)) },
-		"result_len":  func(ctx) uint32 { return uint32(len(g.result)) },
-		"result_read": func(_ ctx, p, n uint32) uint32 { return g.write(p, n, g.result) },
-
-		"state_get": func(ctx) int64 { return g.give(h.StateGet()) },
-		"state_set": func(_ ctx, p, n uint32) int64 { return g.scalar(0, h.StateSet(g.bytes(p, n))) },
-		"kv_get":    func(_ ctx, p, n uint32) int64 { return g.give(h.KVGet(g.str(p, n))) },
-		"kv_put": func(_ ctx, p, n, q, m uint32) int64 {
-			return g.scalar(0, h.KVPut(g.str(p, n), g.bytes(q, m)))
-		},
-		"kv_delete": func(_ ctx, p, n uint32) int64 { return g.scalar(0, h.KVDelete(g.str(p, n))) },
-		"kv_list": func(_ ctx, p, n, q, m, c, l uint32, limit, flags int64) int64 {
-			page, err := h.KVList(g.str(p, n), g.str(q, m), g.str(c, l), limit, flags)
-			return g.give(page, true, err)
-		},
-		"kv_delete_range": func(_ ctx, p, n, q, m uint32, limit, flags int64) int64 {
-			return g.scalar(h.KVDeleteRange(g.str(p, n), g.str(q, m), limit, flags))
-		},
-		"broadcast": func(_ ctx, p, n, q, m uint32) int64 {
-			return g.scalar(0, h.Broadcast(g.str(p, n), g.bytes(q, m)))
-		},
-		"self": func(ctx) int64 { b, err := h.Self(); return g.give(b, true, err) },
-		"log":  func(_ ctx, level int64, p, n uint32) int64 { return g.scalar(0, h.Log(level, g.str(p, n))) },
-		"now":  func(ctx) int64 { return g.scalar(h.Now()) },
-		"random": func(_ ctx, n int64) int64 {
-			b, err := h.Random(n)
-			return g.give(b, true, err)
-		},
-	} {
-		b.NewFunctionBuilder().WithFunc(f).Export(name)
-	}
-	if _, err := b.Instantiate(context.Background()); err != nil {
-		g.t.Fatal(err)
-	}
 }
 
 // export calls an export of type () -> i32 and returns an error if it traps.
@@ -184,8 +105,8 @@ func TestCompiledCounter(t *testing.T) {
 		t.Fatal(err)
 	}
 	var m abi.Manifest
-	if err := json.Unmarshal(g.host.Reply(), &m); err != nil || len(m.Actors["counter"].Actions) != 4 {
-		t.Errorf("manifest %s, error %v", g.host.Reply(), err)
+	if err := json.Unmarshal(g.host.LastOutput(), &m); err != nil || len(m.Actors["counter"].Actions) != 4 {
+		t.Errorf("manifest %s, error %v", g.host.LastOutput(), err)
 	}
 	g.turn(&abi.Turn{Kind: abi.KindCreate, Actor: "counter", Args: []byte(`{"start":40}`)})
 	if r := g.action("counter", "increment", "[2]"); string(r.Result) != "42" {
@@ -270,6 +191,183 @@ func TestCompiledOperations(t *testing.T) {
 	}
 	if r := g.action("bystander", "key", ""); string(r.Result) != `["k"]` {
 		t.Errorf("the other actor: %+v", r)
+	}
+	for _, op := range usedByHostile {
+		if !g.called[op] && op != "config" {
+			t.Errorf("nothing calls %s", op)
+		}
+	}
+}
+
+// TestCompiledEverything calls the other operations through the real imports, and gives a compiled
+// guest each kind of turn.
+func TestCompiledEverything(t *testing.T) {
+	g := start(t, "testguests/full")
+	g.turn(&abi.Turn{Kind: abi.KindCreate, Actor: "full"})
+	g.turn(&abi.Turn{Kind: abi.KindCreate, Actor: "guarded", Reload: true})
+	g.world()
+	conn := `{"id":"c","kind":"events","params":{"name":"ann"},"subject":"ann"}`
+	tests := []struct {
+		turn abi.Turn
+		want string // the result, or a part of the error, or of the journal
+		open bool
+	}{
+		{turn: call("note", `["a"]`), want: `null`},
+		{turn: abi.Turn{Name: "note", Args: []byte(`["b"]`), Head: []byte(`{"id":"s","kind":"cron","run":2}`)}, want: `{"id":"s","kind":"cron","due":0,"run":2}`},
+		{turn: call("putBatch", `[["k/1","k/2"]]`)},
+		{turn: call("deleteBatch", `[["k/2"]]`)},
+		{turn: call("getBatch", `[["k/1","k/2"]]`), want: `1`},
+		{turn: call("putBatch", `[["k/3",""]]`), want: "empty KV key"},
+		{turn: abi.Turn{Name: "me", Args: []byte(`[]`), Conn: []byte(conn)}, want: `"c"`},
+		{turn: call("setConnState", `["c",{"n":1}]`)},
+		{turn: call("sendTo", `["c","hey"]`)},
+		{turn: call("conn", `["c"]`), want: `{"ID":"c","Kind":"events","Subject":"ann","Params":null,"State":{"n":1},"Events":["note"]}`},
+		{turn: call("conn", `["none"]`), want: `null`},
+		{turn: call("sendText", `["s","raw"]`)},
+		{turn: call("sendText", `["c","raw"]`), want: "connection c is of kind events"},
+		{turn: call("closeSocket", `["s",4000]`)},
+		{turn: call("disconnect", `["c","out"]`)},
+		{turn: call("conns", `[]`), want: `[{"ID":"c",`},
+
+		{turn: call("after", `[1000,"note",["later"]]`), want: `"schedule-`},
+		{turn: call("at", `[1,"note",["past"]]`), want: `"schedule-`},
+		{turn: call("every", `["e",5000,"note",["tick"]]`)},
+		{turn: call("cron", `["c","TZ=Europe/Berlin 0 9 * * *","note",["morning"]]`)},
+		{turn: call("cron", `["c","0 9 * *","note",[]]`), want: "five fields"},
+		{turn: call("schedule", `["c"]`), want: `"timezone":"Europe/Berlin"`},
+		{turn: call("schedules", `[]`), want: `"every":5000`},
+		{turn: call("cancel", `["e"]`), want: `true`},
+		{turn: call("runs", `["c"]`), want: `[]`},
+
+		{turn: call("call", `[{"name":"other"},"add",[1,2]]`), want: `{"action":"add","args":[1,2]}`},
+		{turn: call("send", `[{"id":"other"},"add",[1]]`)},
+		{turn: call("enqueue", `["each","x"]`)},
+		{turn: call("enqueueTo", `[{"name":"other"},"jobs","y"]`)},
+		{turn: call("create", `[{"name":"room","key":["a"]},{"n":1}]`), want: `"created":true`},
+		{turn: call("ensure", `[{"name":"room","key":["a"]},null]`), want: `"key":["a"]`},
+		{turn: call("create", `[{"name":"room","key":["a"]},null]`), want: "exists"},
+		{turn: call("child", `[{"name":"worker"},null,{"Gas":5}]`), want: `"created":true`},
+		{turn: call("find", `[{"name":"nobody"}]`), want: `null`},
+		{turn: call("usage", `["nobody"]`), want: `null`},
+		{turn: call("destroyer", `[{"name":"room","key":["a"]}]`), want: `true`},
+		{turn: call("upload", `["plugin","AGFzbQ=="]`), want: `"version":1`},
+		{turn: call("fetch", `["https://api.example.com/"]`), want: `"fetched https://api.example.com/"`},
+		{turn: call("startFetch", `["https://api.example.com/",false,"v"]`), want: `"task-`},
+		{turn: call("startTimer", `[1000,"v"]`), want: `"task-`},
+		{turn: call("cancelTask", `["none"]`), want: `false`},
+		{turn: request(call("startCall", `[{"name":"other"},"add",[]]`), g), open: true},
+
+		{turn: request(call("keepOpen", `[]`), g), open: true},
+		{turn: request(call("keepOpen", `[]`), g), open: true},
+		{turn: call("isOpen", `[]`), want: `true`},
+		{turn: call("reply", `["late"]`)},
+		{turn: call("head", `[202]`)},
+		{turn: call("part", `["one"]`)},
+		{turn: call("end", `[]`)},
+
+		{turn: call("gas", `[]`), want: `5000000000`},
+		{turn: call("dead", `[""]`), want: `[]`},
+		{turn: call("redrive", `["none"]`), want: `false`},
+		{turn: call("sleep", `[]`)},
+		{turn: call("destroy", `[]`)},
+		{turn: abi.Turn{Kind: abi.KindQueue, Name: "batch", Args: []byte(`["x","y"]`), Head: []byte(`[{"id":"1","sent":1,"attempt":1},{"id":"2","sent":2,"attempt":1}]`)}},
+		{turn: abi.Turn{Kind: abi.KindQueue, Name: "each", Args: []byte(`["fail"]`), Head: []byte(`[{"id":"1","attempt":3}]`)}, want: "attempt 3"},
+		{turn: abi.Turn{Kind: abi.KindRequest, Args: []byte("body"), Head: []byte(`{"method":"POST","url":"/x","header":{"user-agent":["go"]}}`)}, want: `{"agent":"go","body":"body","method":"POST","url":"/x"}`},
+		{turn: abi.Turn{Kind: abi.KindGone, Request: 1}},
+		{turn: call("journal", `[]`), want: `["a","b","batch of 2","gone"]`},
+	}
+	for _, tt := range tests {
+		g.expect("full", tt.turn, tt.want, tt.open)
+	}
+	used := append(slices.Collect(maps.Keys(g.called)), usedByHostile...)
+	for _, op := range g.operations() {
+		if !slices.Contains(used, op.name) {
+			t.Errorf("nothing calls %s", op.name)
+		}
+	}
+}
+
+// usedByHostile are the operations that TestCompiledOperations calls. A Go guest reads its config
+// through the PDK.
+var usedByHostile = []string{"kv_get", "kv_put", "kv_delete", "kv_list", "kv_delete_range", "self", "log", "now", "random", "config", "broadcast"}
+
+// TestCompiledHooks gives a compiled guest each kind of hook.
+func TestCompiledHooks(t *testing.T) {
+	g := start(t, "testguests/full")
+	g.turn(&abi.Turn{Kind: abi.KindCreate, Actor: "guarded"})
+	g.host.List = []abi.Conn{{ID: "c", Kind: abi.ConnEvents}, {ID: "s", Kind: abi.ConnSocket}}
+	conn := []byte(`{"id":"c","kind":"events","params":{"name":"ann"},"subject":"ann"}`)
+	socket := []byte(`{"id":"s","kind":"socket"}`)
+	head := []byte(`{"method":"GET","url":"/ws?x=1"}`)
+	tests := []struct {
+		turn abi.Turn
+		want string
+	}{
+		{turn: abi.Turn{Kind: abi.KindWake, Head: []byte(`{"cause":"create","generation":1}`)}},
+		{turn: abi.Turn{Kind: abi.KindConnect, Conn: conn, Head: head}},
+		{turn: abi.Turn{Kind: abi.KindConnect, Conn: []byte(`{"id":"c","params":{"refuse":true}}`), Head: head}, want: "not you"},
+		{turn: abi.Turn{Kind: abi.KindSubscribe, Name: "secret", Conn: conn}},
+		{turn: abi.Turn{Kind: abi.KindSubscribe, Name: "secret", Conn: socket}, want: "does not allow"},
+		{turn: abi.Turn{Kind: abi.KindSubscribe, Name: "changed", Conn: socket}},
+		{turn: abi.Turn{Kind: abi.KindPublish, Name: "jobs", Caller: "ann"}},
+		{turn: abi.Turn{Kind: abi.KindPublish, Name: "jobs"}, want: "does not allow"},
+		{turn: abi.Turn{Kind: abi.KindOpen, Conn: socket, Head: head}},
+		{turn: abi.Turn{Kind: abi.KindMessage, Conn: socket, Head: []byte(`{"text":true}`), Args: []byte("hi")}},
+		{turn: abi.Turn{Kind: abi.KindMessage, Conn: socket, Args: []byte{7}}},
+		{turn: abi.Turn{Kind: abi.KindClose, Conn: socket, Head: []byte(`{"code":1005}`)}},
+		{turn: abi.Turn{Kind: abi.KindDisconnect, Conn: conn, Head: []byte(`{"code":1001,"reason":"left"}`)}},
+		{turn: abi.Turn{Kind: abi.KindAction, Name: "note", Args: []byte(`["x"]`), Conn: conn, Hooks: true}, want: `"noted"`},
+		{turn: abi.Turn{Kind: abi.KindUpgrade, Head: []byte(`{"from":2,"to":1}`)}},
+		{turn: abi.Turn{Kind: abi.KindSleep}},
+		{turn: abi.Turn{Kind: abi.KindRequest, Head: head}, want: "no handler"},
+		{turn: abi.Turn{Kind: abi.KindDestroy}},
+	}
+	for _, tt := range tests {
+		g.expect("guarded", tt.turn, tt.want, false)
+	}
+	want := "vars wake create before GET connect events before GET connect socket open /ws?x=1 close 1005 disconnect  " +
+		"disconnect left before  connect events x disconnect  upgrade 2 to 1 sleep"
+	var s struct{ Journal []string }
+	if err := json.Unmarshal(g.host.State, &s); err != nil || strings.Join(s.Journal, " ") != want {
+		t.Errorf("journal\n%s, want\n%s", strings.Join(s.Journal, " "), want)
+	}
+	if sent := g.host.Sent; len(sent) != 2 || string(sent[0].Payload) != "echo hi" || !sent[0].Text || sent[1].Text {
+		t.Errorf("sent %+v", sent)
+	}
+}
+
+func call(action, args string) abi.Turn {
+	return abi.Turn{Kind: abi.KindAction, Name: action, Args: []byte(args)}
+}
+
+// request gives a turn somebody who waits for its answer.
+func request(t abi.Turn, g *instance) abi.Turn {
+	t.Request = g.host.Expect()
+	return t
+}
+
+// world fills the host with what the actions of the guest full ask for.
+func (g *instance) world() {
+	g.host.List = []abi.Conn{{ID: "c", Kind: abi.ConnEvents, Subject: "ann", Events: []string{"note"}}, {ID: "s", Kind: abi.ConnSocket}}
+	g.host.OnCall = func(_ abi.Target, action string, args []byte) abi.Reply {
+		return abi.Reply{Result: []byte(`{"action":"` + action + `","args":` + string(args) + `}`)}
+	}
+	g.host.OnFetch = func(r abi.FetchRequest, _ []byte) abi.Reply { return abi.Reply{Result: []byte("fetched " + r.URL)} }
+}
+
+// expect runs a turn and looks for want in its result or error.
+func (g *instance) expect(actor string, turn abi.Turn, want string, open bool) {
+	g.t.Helper()
+	if turn.Actor = actor; turn.Kind == 0 {
+		turn.Kind = abi.KindAction
+	}
+	r := g.turn(&turn)
+	got := string(r.Result)
+	if r.Status != abi.StatusOK && r.Status != abi.StatusOpen {
+		got = r.Message
+	}
+	if !strings.Contains(got, want) || want == "" && got != "" || open != (r.Status == abi.StatusOpen) {
+		g.t.Errorf("kind %d %s%s: status %d, %.300s, want %s", turn.Kind, turn.Name, turn.Args, r.Status, got, want)
 	}
 }
 

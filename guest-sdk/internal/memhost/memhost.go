@@ -1,8 +1,9 @@
 // Package memhost is a host in memory for one actor, for tests of guests and of the SDK.
 //
 // It owns the semantics that a guest can observe: the result convention, the main limits, and that a
-// failed turn leaves nothing behind. It leaves out metering, time limits and sockets. It is not safe
-// for concurrent use.
+// failed turn leaves nothing behind. What clients, time, servers and other actors do is played by the
+// test: see the fields of Host. It leaves out metering and time limits. It is not safe for concurrent
+// use.
 package memhost
 
 import (
@@ -11,7 +12,6 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/vivarium-run/vivarium/guest-sdk/internal/hostcall"
@@ -35,42 +35,89 @@ type Host struct {
 	Identity abi.Self
 	Settings map[string]string
 	Time     time.Time
+	Gas      int64 // what gas_left says
 
+	Lines  []Line // of all turns
+	Writes int    // how many times the state was set, in turns that succeeded or not
+
+	Data  // undone with the turn
+	World // not undone
+
+	random  *rand.ChaCha8
+	in, out []byte
+	delta   int    // bytes that this turn wrote
+	sent    int    // events of this turn
+	last    uint64 // number of the last id or request
+}
+
+// Data is what a turn that fails leaves as it was.
+type Data struct {
 	State    []byte
 	HasState bool
 	KV       map[string][]byte
 	Events   []Event // of the turns that succeeded
-	Lines    []Line  // of all turns
-	Writes   int     // how many times the state was set, in turns that succeeded or not
 
-	random  *rand.ChaCha8
-	in, out []byte
-	delta   int // bytes that this turn wrote
-	sent    int // events of this turn
+	Conns
+	Schedules
+	Tasks       []Task // begun and not ended, oldest first
+	Sends       []Send // to other actors
+	Queue       []Message
+	Requests    map[uint64]*Answer
+	DeadLetters []abi.DeadLetter
+
+	Sleeping, Destroyed bool // what the actor asked for
 }
 
 var _ hostcall.Host = (*Host)(nil)
 
 // New returns the host of an actor that does not exist yet.
 func New(self abi.Self) *Host {
-	return &Host{Identity: self, Time: time.UnixMilli(1_700_000_000_000).UTC(), random: rand.NewChaCha8([32]byte{1}), KV: map[string][]byte{}}
+	return &Host{
+		Identity: self,
+		Time:     time.UnixMilli(1_700_000_000_000).UTC(),
+		Gas:      abi.MaxGas,
+		random:   rand.NewChaCha8([32]byte{1}),
+		Data:     Data{KV: map[string][]byte{}, Requests: map[uint64]*Answer{}},
+	}
+}
+
+// clone returns a copy that shares nothing that changes.
+func (d *Data) clone() Data {
+	c := *d
+	c.KV = maps.Clone(d.KV)
+	c.Conns = d.Conns.clone()
+	c.Schedules = d.Schedules.clone()
+	c.Requests = make(map[uint64]*Answer, len(d.Requests))
+	for id, a := range d.Requests {
+		b := *a
+		c.Requests[id] = &b
+	}
+	c.Events, c.Sends = slices.Clip(d.Events), slices.Clip(d.Sends)
+	c.Tasks, c.Queue, c.DeadLetters = slices.Clone(d.Tasks), slices.Clone(d.Queue), slices.Clone(d.DeadLetters)
+	return c
 }
 
 // Run gives t to a guest by calling turn, which is to use h as its host, and returns the reply. If
-// the turn does not succeed, or turn returns an error, h is as before but for the log.
+// the turn does not succeed, or turn returns an error, h is as before but for the log and for what
+// acts at once.
 func (h *Host) Run(t *abi.Turn, turn func() error) (abi.Reply, error) {
-	before := *h
-	before.KV = maps.Clone(h.KV)
+	before := h.Data.clone()
 	h.in, h.out, h.delta, h.sent = abi.AppendTurn(nil, t), nil, 0, 0
 	err := turn()
 	var r abi.Reply
 	if err == nil {
 		r, err = abi.ParseReply(h.out)
 	}
-	if err != nil || r.Status != abi.StatusOK {
-		h.State, h.HasState, h.KV, h.Events = before.State, before.HasState, before.KV, before.Events
+	if err != nil || r.Status != abi.StatusOK && r.Status != abi.StatusOpen {
+		h.Data = before
 	}
 	return r, err
+}
+
+// NewID returns the next id of a kind. Ids are the same in each run of a test.
+func (h *Host) NewID(kind string) string {
+	h.last++
+	return fmt.Sprintf("%s-%d", kind, h.last)
 }
 
 // Input and Output carry the envelopes.
@@ -79,8 +126,8 @@ func (h *Host) Input() []byte { return h.in }
 // Output takes the reply, or the manifest.
 func (h *Host) Output(b []byte) { h.out = slices.Clone(b) }
 
-// Reply returns what Output took last.
-func (h *Host) Reply() []byte { return h.out }
+// LastOutput returns what Output took last.
+func (h *Host) LastOutput() []byte { return h.out }
 
 // StateGet implements the operation state_get.
 func (h *Host) StateGet() ([]byte, bool, error) { return slices.Clone(h.State), h.HasState, nil }
@@ -98,119 +145,20 @@ func (h *Host) StateSet(b []byte) error {
 	return nil
 }
 
-// KVGet implements the operation kv_get.
-func (h *Host) KVGet(key string) ([]byte, bool, error) {
-	if err := checkKey(key); err != nil {
-		return nil, false, err
-	}
-	v, ok := h.KV[key]
-	return append([]byte{}, v...), ok, nil
-}
-
-// KVPut implements the operation kv_put.
-func (h *Host) KVPut(key string, value []byte) error {
-	if err := checkKey(key); err != nil {
-		return err
-	}
-	if len(value) > abi.MaxKVValue {
-		return &abi.Error{Code: abi.CodeValueTooLarge}
-	}
-	if err := h.charge(len(key) + len(value)); err != nil {
-		return err
-	}
-	h.KV[key] = append([]byte{}, value...)
-	return nil
-}
-
-// KVDelete implements the operation kv_delete.
-func (h *Host) KVDelete(key string) error {
-	if err := checkKey(key); err != nil {
-		return err
-	}
-	delete(h.KV, key)
-	return nil
-}
-
-// KVList implements the operation kv_list.
-func (h *Host) KVList(lo, hi, cursor string, limit, flags int64) ([]byte, error) {
-	if limit < 0 {
-		return nil, abi.Errorf(abi.CodeInvalidArgument, "negative limit")
-	}
-	most := abi.MaxListItems
-	if limit > 0 {
-		most = min(most, int(limit))
-	}
-	keys := h.keys(lo, hi, flags)
-	if cursor != "" {
-		past := func(k string) bool { return k > cursor }
-		if flags&abi.ListReverse != 0 {
-			past = func(k string) bool { return k < cursor }
-		}
-		i := slices.IndexFunc(keys, past)
-		if i < 0 {
-			i = len(keys)
-		}
-		keys = keys[i:]
-	}
-	n, size := 0, 0
-	for n < len(keys) && n < most && (n == 0 || size < abi.MaxListBytes) {
-		size += len(keys[n]) + len(h.KV[keys[n]])
-		n++
-	}
-	page := abi.AppendPageHead(nil, n < len(keys))
-	for _, k := range keys[:n] {
-		v := h.KV[k]
-		if flags&abi.ListKeys != 0 {
-			v = nil
-		}
-		page = abi.AppendItem(page, []byte(k), v)
-	}
-	return page, nil
-}
-
-// KVDeleteRange implements the operation kv_delete_range.
-func (h *Host) KVDeleteRange(lo, hi string, limit, flags int64) (int64, error) {
-	if limit < 0 {
-		return 0, abi.Errorf(abi.CodeInvalidArgument, "negative limit")
-	}
-	keys := h.keys(lo, hi, flags)
-	if limit > 0 && int64(len(keys)) > limit {
-		keys = keys[:limit]
-	}
-	for _, k := range keys {
-		delete(h.KV, k)
-	}
-	return int64(len(keys)), nil
-}
-
-// keys returns the KV keys of a range in the order of its flags.
-func (h *Host) keys(lo, hi string, flags int64) []string {
-	in := func(k string) bool { return k >= lo && (hi == "" || k < hi) }
-	if flags&abi.ListPrefix != 0 {
-		in = func(k string) bool { return strings.HasPrefix(k, lo) }
-	}
-	var keys []string
-	for k := range h.KV {
-		if in(k) {
-			keys = append(keys, k)
-		}
-	}
-	slices.Sort(keys)
-	if flags&abi.ListReverse != 0 {
-		slices.Reverse(keys)
-	}
-	return keys
-}
-
 // Broadcast implements the operation broadcast.
 func (h *Host) Broadcast(event string, payload []byte) error {
-	if event == "" || len(event) > abi.MaxEventName {
-		return abi.Errorf(abi.CodeInvalidArgument, "event name of %d bytes", len(event))
+	if err := checkEvent(event); err != nil {
+		return err
 	}
 	if h.sent++; h.sent > abi.MaxEvents {
 		return &abi.Error{Code: abi.CodeTooManyEvents}
 	}
 	h.Events = append(h.Events, Event{event, append([]byte{}, payload...)})
+	for _, c := range h.List {
+		if slices.Contains(c.Events, event) {
+			h.Sent = append(h.Sent, Sent{Conn: c.ID, Event: event, Payload: slices.Clone(payload)})
+		}
+	}
 	return nil
 }
 
@@ -250,12 +198,9 @@ func (h *Host) charge(n int) error {
 	return nil
 }
 
-func checkKey(key string) error {
-	switch {
-	case key == "":
-		return abi.Errorf(abi.CodeInvalidArgument, "empty KV key")
-	case len(key) > abi.MaxKVKey:
-		return &abi.Error{Code: abi.CodeKeyTooLarge, Message: fmt.Sprintf("KV key of %d bytes", len(key))}
+func checkEvent(name string) error {
+	if name == "" || len(name) > abi.MaxEventName {
+		return abi.Errorf(abi.CodeInvalidArgument, "event name of %d bytes", len(name))
 	}
 	return nil
 }
