@@ -23,6 +23,10 @@ type Def[S any] struct {
 	// Events names what the actor broadcasts, for clients and tools; it limits nothing.
 	Events []string
 
+	// CheckArgs lets the host check arguments and input against the types that the actor declares, before
+	// the guest runs. What does not fit costs no turn, and null does not pass for a number or a text.
+	CheckArgs bool
+
 	// Key names the components of the actor's key. A key with another number of components is
 	// refused by the host. Nil allows any key.
 	Key []string
@@ -44,7 +48,7 @@ func Actor[S any](name string, d Def[S]) Name {
 	if registry[name] != nil {
 		panic(fmt.Sprintf("guest: actor %q is registered twice", name))
 	}
-	a := &actor[S]{name: name, events: d.Events, key: d.Key, actions: make(map[string]*action[S], len(d.Actions))}
+	a := &actor[S]{name: name, def: d, actions: make(map[string]*action[S], len(d.Actions))}
 	create, err := newCreate[S](d.Create)
 	if err != nil {
 		panic(fmt.Sprintf("guest: actor %q: %v", name, err))
@@ -75,8 +79,7 @@ type actor[S any] struct {
 	name    string
 	create  func(c *Ctx[S], input []byte) (S, error)
 	actions map[string]*action[S]
-	events  []string
-	key     []string
+	def     Def[S]
 
 	ctx    Ctx[S]
 	loaded bool   // ctx.State is the actor's state
@@ -84,9 +87,12 @@ type actor[S any] struct {
 }
 
 func (a *actor[S]) manifest() abi.ActorManifest {
-	m := abi.ActorManifest{Actions: make(map[string]abi.ActionManifest, len(a.actions)), Events: a.events, Key: a.key}
-	for n := range a.actions {
-		m.Actions[n] = abi.ActionManifest{}
+	m := abi.ActorManifest{
+		Actions: make(map[string]abi.ActionManifest, len(a.actions)), Events: a.def.Events, Key: a.def.Key,
+		CheckArgs: a.def.CheckArgs, Input: schemaOfInput(a.def.Create),
+	}
+	for n, act := range a.actions {
+		m.Actions[n] = act.manifest()
 	}
 	return m
 }
