@@ -91,6 +91,7 @@ type Host struct {
 	instances *instances
 	logs      *feeds[LogLine]
 	events    *feeds[Event]
+	checkers  checkers
 
 	clockMu sync.Mutex // guards clock
 	clock   time.Time  // the latest that anybody was shown

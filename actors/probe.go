@@ -8,6 +8,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/vivarium-run/vivarium/actors/internal/schemas"
 	"github.com/vivarium-run/vivarium/hostfuncs"
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
 	"github.com/vivarium-run/vivarium/sandbox"
@@ -182,6 +183,9 @@ func readManifest(doc []byte) (abi.Manifest, error) {
 				return bad("actor %q has a malformed action name", clip(name))
 			}
 		}
+	}
+	if err := schemas.Verify(&m); err != nil {
+		return bad("%s", clip(err.Error()))
 	}
 	return m, nil
 }
