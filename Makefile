@@ -5,14 +5,14 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GUEST_ENV   = GOOS=wasip1 GOARCH=wasm
 PLUGIN      = examples/wasm/extism-as
 
-.PHONY: check test race fuzz bench bench-turn generate deps strace crash attack wasm
+.PHONY: check test race fuzz bench bench-turn generate deps strace crash attack wasm types
 
 # test passes everything: checks, all tests, the race detector where there is concurrency, and the
-# guests of other languages built again from their source.
-test: deps check wasm
+# guests of other languages built again from their source, and what the host writes compiled.
+test: deps check wasm types
 	go test -count=1 -timeout 20m $(TESTFLAGS) ./...
 	$(MAKE) race
-	@git diff --exit-code --stat -- $(PLUGIN)/package-lock.json
+	@git diff --exit-code --stat -- '*/package-lock.json'
 
 # check is quick enough to run before each commit.
 check:
@@ -32,6 +32,10 @@ race:
 wasm:
 	$(MAKE) -C $(PLUGIN)
 	go test -count=1 -run Plain ./actors
+
+# types gives the declarations that the tests of host types compare to the TypeScript compiler.
+types:
+	$(MAKE) -C e2e/types
 
 # fuzz runs every fuzz target for FUZZTIME each.
 FUZZTIME ?= 1m

@@ -44,10 +44,10 @@ func (c *color) UnmarshalText([]byte) error  { return nil }
 type wide struct {
 	base
 	*extra
-	Note     string            `json:"note,omitempty" doc:"what for"`
-	Skip     string            `json:"-"`
-	hidden   int               //nolint:unused // encoding/json leaves it out, and so must we
-	Odd      int               `json:"bad\"name"`
+	Note     string `json:"note,omitempty" doc:"what for"`
+	Skip     string `json:"-"`
+	hidden   int
+	Odd      int               `json:"b@d näme"`
 	Quoted   int64             `json:"quoted,string"`
 	When     time.Time         `json:"when"`
 	Zero     time.Time         `json:"zero,omitzero"`
@@ -133,7 +133,7 @@ func TestFieldsAreThoseOfJSON(t *testing.T) {
 func TestWhatIsWrittenFits(t *testing.T) {
 	n := 3
 	values := []any{
-		wide{}, wide{extra: &extra{}, Raw: json.RawMessage(`{"a":[1]}`), Bytes: []byte{0xff}, ByNumber: map[int]string{-4: ""}, ByColor: map[color]float64{1: 2}, Opt: &n, When: time.Now()},
+		wide{}, wide{hidden: 1, extra: &extra{}, Raw: json.RawMessage(`{"a":[1]}`), Bytes: []byte{0xff}, ByNumber: map[int]string{-4: ""}, ByColor: map[color]float64{1: 2}, Opt: &n, When: time.Now()},
 		node{}, node{Next: &node{Kids: []*node{nil, {}}}},
 		page[node]{Items: []node{{}}, More: true}, []any{nil, 1.5, "x"}, map[string][]byte{"a": nil},
 	}
