@@ -4,6 +4,7 @@
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GUEST_ENV   = GOOS=wasip1 GOARCH=wasm
 PLUGIN      = examples/wasm/extism-as
+BINDINGS    = examples/wasm/bindings-as examples/wasm/bindings-c examples/wasm/bindings-rust
 
 .PHONY: check test race fuzz bench bench-turn generate deps strace crash attack wasm types
 
@@ -31,6 +32,7 @@ race:
 # wasm builds the committed guests of other languages again and tests what was built.
 wasm:
 	$(MAKE) -C $(PLUGIN)
+	for guest in $(BINDINGS); do $(MAKE) -C $$guest || exit 1; done
 	go test -count=1 -run Plain ./actors
 
 # types gives the declarations that the tests of host types compare to the TypeScript compiler.
