@@ -27,7 +27,8 @@ check:
 # it takes the tests about order, life and locks, not those about sizes.
 race:
 	go test -race -count=1 -timeout 20m ./kv/... ./tenants ./api ./hostfuncs/... ./sandbox/internal/compile ./sandbox/internal/image/... ./sandbox/internal/slots
-	go test -race -count=1 -timeout 20m -run 'Gate|Destroy|Drain|GetOrCreate|Instances|Flight|Refused|Leaves|Outcome|Mailbox|Sleeps|Plain' ./actors
+	go test -race -count=1 -timeout 20m -run 'Gate|Destroy|Drain|GetOrCreate|Instances|Flight|Refused|Leaves|Outcome|Mailbox|Sleeps|Plain|Hammer' ./actors
+	go test -race -count=1 -run Hammer ./actors/internal/schemas
 
 # wasm builds the committed guests of other languages again and tests what was built.
 wasm:

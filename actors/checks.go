@@ -7,14 +7,18 @@ import (
 	"github.com/vivarium-run/vivarium/tenants"
 )
 
-// maxCheckers bounds the compiled schemas that are kept. When there are more, all go: the next check of
-// each compiles it again, in well under a millisecond.
-const maxCheckers = 512
+// Bounds of the compiled schemas that are kept. When there are more, all go: the next check of each compiles
+// it again, in about a millisecond.
+const (
+	maxCheckers     = 512
+	maxCheckerParts = 50_000 // some 50 MB
+)
 
 // checkers keeps the compiled schemas of versions whose manifest asks for checks.
 type checkers struct {
-	mu   sync.Mutex // guards kept
-	kept map[checkerKey]func() *schemas.Checker
+	mu    sync.Mutex // guards the fields below
+	kept  map[checkerKey]*schemas.Checker
+	parts int // of all that are kept
 }
 
 // checkerKey names an actor of a version. A module that was deleted and made again counts its versions
@@ -34,17 +38,28 @@ func (c *checkers) of(v *tenants.Version, actor string) *schemas.Checker {
 	}
 	key := checkerKey{v.Namespace, v.Module, actor, v.Number, v.Digest}
 	c.mu.Lock()
-	get := c.kept[key]
-	if get == nil {
-		// The upload compiled these schemas. One that a newer host does not take any more is left to the guest.
-		get = sync.OnceValue(func() *schemas.Checker { k, _ := schemas.New(&m); return k })
-		if c.kept == nil || len(c.kept) >= maxCheckers {
-			c.kept = map[checkerKey]func() *schemas.Checker{}
-		}
-		c.kept[key] = get
-	}
+	k, ok := c.kept[key]
 	c.mu.Unlock()
-	return get() // outside of the lock: only those who need this one wait for it
+	if ok {
+		return k
+	}
+	// Two actors may do this at once, which costs one of them its work. The upload compiled these schemas; one
+	// that a newer host does not take any more is left to the guest.
+	k, _ = schemas.New(&m)
+	c.keep(key, k)
+	return k
+}
+
+func (c *checkers) keep(key checkerKey, k *schemas.Checker) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.kept[key] != nil {
+		return
+	}
+	if c.parts += k.Parts(); c.kept == nil || len(c.kept) >= maxCheckers || c.parts > maxCheckerParts {
+		c.kept, c.parts = map[checkerKey]*schemas.Checker{}, k.Parts()
+	}
+	c.kept[key] = k
 }
 
 // checker returns what checks the requests to the actor, before its guest runs. Its methods take

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/vivarium-run/vivarium/actors"
@@ -122,4 +123,31 @@ func TestUploadRefusesSchemas(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Many actors of one version and of two ask for the same checker at once.
+func TestHammerCheckers(t *testing.T) {
+	s := actorstest.Open(t, actorstest.Options{})
+	a := abi.ActorManifest{Actions: map[string]abi.ActionManifest{"do": {Args: json.RawMessage(onePositive)}}, CheckArgs: true}
+	var ids []tenants.ActorID
+	for _, ns := range []tenants.ID{tenants.Default, "other"} {
+		s.UploadBytes(ns, actors.UploadOptions{Module: "typed", Live: true}, saying(manifestOf(t, a)))
+		for _, key := range []string{"a", "b", "c", "d"} {
+			ids = append(ids, s.Actor(ns, "typed", key))
+		}
+	}
+	var wg sync.WaitGroup
+	for _, id := range ids {
+		wg.Go(func() {
+			for range 20 {
+				if _, err := s.Call(id, "do", map[string]int{"n": 1}); err != nil {
+					t.Error(err)
+				}
+				if _, err := s.Call(id, "do", "wrong"); abi.CodeOf(err) != abi.CodeUser {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
 }

@@ -20,6 +20,7 @@ type budget struct {
 	left     int64
 	patterns map[string]*counted
 	states   int64 // of all patterns
+	parts    int   // schemas, those within others included
 }
 
 // errBudget unwinds the library, which has no other way to be stopped.
@@ -86,13 +87,16 @@ func priceOf(schema any) int64 {
 
 // register makes the format that charges a price and returns its name. A format is what the library looks
 // at before anything that may take long, which makes it the place to count.
-func (b *budget) register(c *jsonschema.Compiler, p price) string {
+func (b *budget) register(c *jsonschema.Compiler, p price) (string, error) {
+	if b.parts++; b.parts > MaxParts {
+		return "", errParts
+	}
 	name := "steps-" + strconv.FormatInt(p.base, 10) + "-" + strconv.FormatInt(p.each, 10) + "-" + strconv.FormatBool(p.unique)
 	c.RegisterFormat(&jsonschema.Format{Name: name, Validate: func(v any) error {
 		b.charge(p.steps(v))
 		return nil
 	}})
-	return name
+	return name, nil
 }
 
 // steps returns the price for a value.

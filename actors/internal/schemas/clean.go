@@ -47,10 +47,10 @@ const dialect = "https://json-schema.org/draft/2020-12/schema"
 type cleaner struct {
 	doc   any
 	defs  map[string]any
-	label func(price) string // the format that charges a price
+	label func(price) (string, error) // the format that charges a price
 }
 
-func newCleaner(doc any, label func(price) string) *cleaner {
+func newCleaner(doc any, label func(price) (string, error)) *cleaner {
 	c := &cleaner{doc: doc, label: label}
 	if m, ok := doc.(map[string]any); ok {
 		c.defs, _ = m["$defs"].(map[string]any)
@@ -96,8 +96,9 @@ func (c *cleaner) schema(v any) (any, error) {
 			return nil, fmt.Errorf("%s: %w", k, err)
 		}
 	}
-	out["format"] = c.label(p)
-	return out, nil
+	label, err := c.label(p)
+	out["format"] = label
+	return out, err
 }
 
 // keyword puts a clean keyword into out, and what it costs into p.

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -56,10 +57,20 @@ func reason(e *jsonschema.ValidationError) string {
 	// The library says it with the place in front; the place is ours to say.
 	text := (&jsonschema.ValidationError{ErrorKind: e.ErrorKind}).Error()
 	text = strings.TrimPrefix(text, "at '': ")
-	if len(text) > maxReason {
-		text = text[:maxReason] + "…"
+	return safe(text)
+}
+
+// safe cuts a text that may quote the value, and takes out what a terminal or a log would act on.
+func safe(s string) string {
+	if len(s) > maxReason {
+		s = s[:maxReason] + "…"
 	}
-	return strings.ToValidUTF8(text, "\uFFFD")
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return utf8.RuneError
+		}
+		return r
+	}, strings.ToValidUTF8(s, "\uFFFD"))
 }
 
 // pointer returns the path as a JSON pointer.
@@ -70,11 +81,7 @@ func pointer(path []string) string {
 	for _, p := range path {
 		b.WriteString("/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(p))
 	}
-	s := b.String()
-	if len(s) > maxReason {
-		s = s[:maxReason] + "…"
-	}
-	return strings.ToValidUTF8(s, "\uFFFD")
+	return safe(b.String())
 }
 
 // of returns the error for a client that sent what.
@@ -108,8 +115,5 @@ func (f *fault) ofArgs(action string) error {
 }
 
 func userError(code, text string, metadata map[string]any) error {
-	if !utf8.ValidString(text) {
-		text = strings.ToValidUTF8(text, "\uFFFD")
-	}
 	return (&abi.Error{Code: abi.CodeUser, Name: code, Message: text}).With(metadata)
 }

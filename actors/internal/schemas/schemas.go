@@ -24,26 +24,33 @@ import (
 const (
 	MaxSchema  = 64 << 10  // bytes of one
 	MaxSchemas = 256 << 10 // bytes of all
+	MaxParts   = 5_000     // schemas within schemas, of all; each is about 1 KB of memory and 80 µs to compile
 	maxDepth   = 64        // of one, in JSON values
 )
 
 // Verify checks all schemas of a manifest. The error is for whoever uploads it.
 func Verify(m *abi.Manifest) error {
-	total := 0
+	size, parts := 0, 0
 	for name, a := range m.Actors {
-		size, err := sizeOf(&a)
-		if err == nil {
-			_, err = New(&a)
-		}
+		n, err := sizeOf(&a)
 		if err != nil {
 			return fmt.Errorf("actor %q: %w", name, err)
 		}
-		if total += size; total > MaxSchemas {
+		if size += n; size > MaxSchemas {
 			return fmt.Errorf("its schemas are longer than %d bytes", MaxSchemas)
+		}
+		c, err := New(&a)
+		if err != nil {
+			return fmt.Errorf("actor %q: %w", name, err)
+		}
+		if parts += c.Parts(); parts > MaxParts {
+			return errParts
 		}
 	}
 	return nil
 }
+
+var errParts = fmt.Errorf("its schemas have more than %d parts", MaxParts)
 
 // sizeOf returns the bytes of an actor's schemas.
 func sizeOf(m *abi.ActorManifest) (int, error) {
@@ -77,6 +84,14 @@ func New(m *abi.ActorManifest) (*Checker, error) {
 		c.schemas[name] = s
 	}
 	return c, nil
+}
+
+// Parts returns how many schemas there are, those within others included.
+func (c *Checker) Parts() int {
+	if c == nil {
+		return 0
+	}
+	return c.budget.parts
 }
 
 // The places of schemas in a manifest.
@@ -174,7 +189,7 @@ func compile(doc json.RawMessage, b *budget) (*jsonschema.Schema, error) {
 	c.UseLoader(nowhere{})
 	c.UseRegexpEngine(b.pattern)
 	c.AssertFormat() // the only formats left are ours, which count steps
-	clean, err := newCleaner(v, func(p price) string { return b.register(c, p) }).root()
+	clean, err := newCleaner(v, func(p price) (string, error) { return b.register(c, p) }).root()
 	if err != nil {
 		return nil, err
 	}

@@ -49,6 +49,8 @@ func TestArgs(t *testing.T) {
 		{name: "too few", args: `[]`, message: "do: want at least 1, got 0", metadata: `{"action":"do","path":"","reason":"want at least 1, got 0"}`},
 		{name: "too many", args: `[1,{"name":"a"},3]`, message: "do: argument 3: nothing is expected here"},
 		{name: "no list", args: `{}`, message: "do: got object, want array"},
+		{name: "a text for a terminal", args: `[1,{"name":"\u001b[2J"}]`, message: "do: argument 2: at /name: '\\x1b[2J' does not match"},
+		{name: "a member for a terminal", args: `[1,{"name":"a","friends":[{"\u001b":1}]}]`, message: "do: argument 2: at /friends/0: missing"},
 		{name: "no JSON", args: `[1`, message: "do: it is not JSON"},
 		{name: "two documents", args: `[1] [2]`, message: "do: it is not JSON"},
 		{name: "too large", args: `[18446744073709551616]`, message: "do: argument 1: maximum"},
@@ -138,6 +140,7 @@ func TestRefusedSchemas(t *testing.T) {
 		{"no schema", `5`, "object or a boolean"},
 		{"no JSON", `{`, "JSON"},
 		{"deep", deep, "deeper"},
+		{"many parts", `{"allOf":[` + strings.Repeat(`{},`, MaxParts) + `{}]}`, "parts"},
 		{"a number that is written out", `{"minimum":1e999999999}`, "range"},
 	}
 	for _, tt := range tests {

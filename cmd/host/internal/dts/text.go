@@ -48,7 +48,8 @@ func comment(schema any) string {
 	m, _ := schema.(map[string]any)
 	text, _ := m["description"].(string)
 	text = strings.Map(func(r rune) rune {
-		if r == '*' || !unicode.IsPrint(r) { // no end of the comment, and nothing that moves other text
+		// No end of the comment, no @ts-ignore, and nothing that moves other text.
+		if r == '*' || r == '@' || !unicode.IsPrint(r) {
 			return ' '
 		}
 		return r

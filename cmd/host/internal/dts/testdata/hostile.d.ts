@@ -70,5 +70,5 @@ export type ClassItselfResult = unknown;
 
 export type ClassListsResult = Array<ClassListsResult>;
 
-/** / export const evil = 1; / */
+/** / export const evil = 1; / ts-ignore */
 export type Registry2 = { /** / / // */ "*/"?: "*/\u0000\"\ud83d\ude00"; string?: Array2; };
