@@ -4,15 +4,16 @@
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GUEST_ENV   = GOOS=wasip1 GOARCH=wasm
 PLUGINS     = examples/wasm/extism-as examples/wasm/extism-c examples/wasm/extism-rust
+BINDINGS    = examples/wasm/bindings-as examples/wasm/bindings-c examples/wasm/bindings-rust
 
-.PHONY: check test race fuzz bench bench-turn generate deps strace crash attack wasm figures
+.PHONY: check test race fuzz bench bench-turn generate deps strace crash attack wasm figures types
 
 # test passes everything: checks, all tests, the race detector where there is concurrency, and the
-# guests of other languages built again from their source.
-test: deps check wasm
+# guests of other languages built again from their source, and what the host writes compiled.
+test: deps check wasm types
 	go test -count=1 -timeout 20m $(TESTFLAGS) ./...
 	$(MAKE) race
-	@git diff --exit-code --stat -- examples/wasm/extism-as/package-lock.json
+	@git diff --exit-code --stat -- '*/package-lock.json'
 
 # check is quick enough to run before each commit.
 check:
@@ -28,13 +29,18 @@ check:
 race:
 	go test -race -count=1 -timeout 20m ./kv/... ./tenants ./api ./hostfuncs/... ./sandbox/internal/compile ./sandbox/internal/image/... ./sandbox/internal/slots
 	go test -race -count=1 -timeout 20m -run 'Hammer|Wake|Preparation|Deadline|Pointers|FormsAgree' ./sandbox
-	go test -race -count=1 -timeout 20m -run 'Gate|Destroy|Drain|GetOrCreate|Instances|Flight|Refused|Leaves|Outcome|Mailbox|Sleeps|Plain' ./actors
+	go test -race -count=1 -timeout 20m -run 'Gate|Destroy|Drain|GetOrCreate|Instances|Flight|Refused|Leaves|Outcome|Mailbox|Sleeps|Plain|Hammer' ./actors
+	go test -race -count=1 -run Hammer ./actors/internal/schemas
 
 # wasm builds the committed guests of other languages again and tests what was built. Other compilers
 # make other bytes, so these are not compared.
 wasm: deps
-	for plugin in $(PLUGINS); do $(MAKE) -C $$plugin || exit 1; done
-	go test -count=1 -run 'Plain|GuestsRunTheSame' ./actors ./guest-sdk ./sandbox ./cmd/host
+	for guest in $(PLUGINS) $(BINDINGS); do $(MAKE) -C $$guest || exit 1; done
+	go test -count=1 -run 'Plain|GuestsRunTheSame|Bindings' ./actors ./guest-sdk ./sandbox ./cmd/host
+
+# types gives the declarations that the tests of host types compare to the TypeScript compiler.
+types:
+	$(MAKE) -C e2e/types
 
 # fuzz runs every fuzz target for FUZZTIME each.
 FUZZTIME ?= 1m

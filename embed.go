@@ -15,22 +15,22 @@ const Module = "github.com/vivarium-run/vivarium"
 // the counter example. Tests are left out. Files are named one by one because go:embed
 // cannot leave any out; a test compares them with the folders.
 //
-//go:embed hostfuncs/abi/code.go hostfuncs/abi/doc.go hostfuncs/abi/documents.go hostfuncs/abi/envelope.go
-//go:embed hostfuncs/abi/error.go hostfuncs/abi/limits.go hostfuncs/abi/manifest.go hostfuncs/abi/page.go
 //go:embed guest-sdk/action.go guest-sdk/actor.go guest-sdk/args.go guest-sdk/bind.go guest-sdk/child.go
 //go:embed guest-sdk/conn.go guest-sdk/create.go guest-sdk/ctx.go guest-sdk/def.go guest-sdk/doc.go
-//go:embed guest-sdk/errors.go guest-sdk/exports_wasip1.go guest-sdk/fetch.go guest-sdk/hooks.go
+//go:embed guest-sdk/errors.go guest-sdk/exports_wasip1.go guest-sdk/fetch.go guest-sdk/guesttest/client.go
+//go:embed guest-sdk/guesttest/guesttest.go guest-sdk/guesttest/life.go guest-sdk/guesttest/pending.go
+//go:embed guest-sdk/guesttest/queue.go guest-sdk/guesttest/world.go guest-sdk/hooks.go
 //go:embed guest-sdk/imports_conn_wasip1.go guest-sdk/imports_life_wasip1.go guest-sdk/imports_peer_wasip1.go
-//go:embed guest-sdk/imports_time_wasip1.go guest-sdk/imports_wasip1.go guest-sdk/kv.go guest-sdk/kvbatch.go
-//go:embed guest-sdk/life.go guest-sdk/log.go guest-sdk/open.go guest-sdk/options.go guest-sdk/peer.go
-//go:embed guest-sdk/queue.go guest-sdk/request.go guest-sdk/schedule.go guest-sdk/task.go guest-sdk/turn.go
-//go:embed guest-sdk/internal/hostcall/hostcall.go
-//go:embed guest-sdk/internal/memhost/conns.go guest-sdk/internal/memhost/cron.go
-//go:embed guest-sdk/internal/memhost/kv.go guest-sdk/internal/memhost/life.go
-//go:embed guest-sdk/internal/memhost/memhost.go guest-sdk/internal/memhost/peers.go
-//go:embed guest-sdk/internal/memhost/requests.go guest-sdk/internal/memhost/schedules.go
-//go:embed guest-sdk/internal/memhost/tasks.go
-//go:embed guest-sdk/guesttest/client.go guest-sdk/guesttest/guesttest.go guest-sdk/guesttest/life.go
-//go:embed guest-sdk/guesttest/pending.go guest-sdk/guesttest/queue.go guest-sdk/guesttest/world.go
+//go:embed guest-sdk/imports_time_wasip1.go guest-sdk/imports_wasip1.go guest-sdk/internal/hostcall/hostcall.go
+//go:embed guest-sdk/internal/memhost/conns.go guest-sdk/internal/memhost/cron.go guest-sdk/internal/memhost/kv.go
+//go:embed guest-sdk/internal/memhost/life.go guest-sdk/internal/memhost/memhost.go
+//go:embed guest-sdk/internal/memhost/peers.go guest-sdk/internal/memhost/requests.go
+//go:embed guest-sdk/internal/memhost/schedules.go guest-sdk/internal/memhost/tasks.go
+//go:embed guest-sdk/internal/schema/fields.go guest-sdk/internal/schema/schema.go
+//go:embed guest-sdk/internal/schema/special.go guest-sdk/kv.go guest-sdk/kvbatch.go guest-sdk/life.go
+//go:embed guest-sdk/log.go guest-sdk/open.go guest-sdk/options.go guest-sdk/peer.go guest-sdk/queue.go
+//go:embed guest-sdk/request.go guest-sdk/schedule.go guest-sdk/schema.go guest-sdk/task.go guest-sdk/turn.go
+//go:embed hostfuncs/abi/code.go hostfuncs/abi/doc.go hostfuncs/abi/documents.go hostfuncs/abi/envelope.go
+//go:embed hostfuncs/abi/error.go hostfuncs/abi/limits.go hostfuncs/abi/manifest.go hostfuncs/abi/page.go
 //go:embed examples/wasm/counter/main.go
 var Source embed.FS

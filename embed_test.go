@@ -16,7 +16,7 @@ import (
 // of these folders but tests.
 func TestSourceIsComplete(t *testing.T) {
 	want := map[string]bool{}
-	for _, dir := range []string{"hostfuncs/abi", "guest-sdk", "guest-sdk/internal/hostcall", "guest-sdk/internal/memhost", "guest-sdk/guesttest", "examples/wasm/counter"} {
+	for _, dir := range []string{"hostfuncs/abi", "guest-sdk", "guest-sdk/internal/hostcall", "guest-sdk/internal/memhost", "guest-sdk/internal/schema", "guest-sdk/guesttest", "examples/wasm/counter"} {
 		names, err := filepath.Glob(dir + "/*.go")
 		if err != nil {
 			t.Fatal(err)

@@ -285,8 +285,8 @@ func (a *actor) serve(e *entry) bool {
 	return true
 }
 
-// prepare makes the actor ready for a turn: room in flight, a whole lease, the live version and an
-// instance of it.
+// prepare makes the actor ready for a turn: room in flight, a whole lease, the live version. It refuses
+// an entry that the version's manifest does not allow.
 func (a *actor) prepare(e *entry) error {
 	if !time.Now().Before(e.deadline) {
 		return abi.Errorf(abi.CodeActionTimedOut, "The request waited too long for the actor")

@@ -75,5 +75,10 @@ func (t *turn) action(k *ask) (Reply, error) {
 	if _, ok := t.a.version.Actors[t.a.record.Name].Actions[k.Name]; !ok {
 		return Reply{}, t.a.noAction(k.Name)
 	}
+	if !k.isRaw {
+		if err := t.a.checker().Args(k.Name, k.Args); err != nil {
+			return Reply{}, err
+		}
+	}
 	return t.runGuest(k)
 }

@@ -131,6 +131,9 @@ func (h *Host) birth(ctx context.Context, a tenants.Address, o CreateOptions) (I
 		if c := o.child; c != nil && c.limits.Lifetime > 0 {
 			t.changes.Put(agendaKey(agendaLifetime, nil), agendaRow(t.now.Add(time.Duration(c.limits.Lifetime)*time.Millisecond), nil))
 		}
+		if err := t.a.checker().Input(o.Input); err != nil {
+			return Reply{}, err
+		}
 		return t.runGuest(k)
 	})
 	e.lineage = o.from

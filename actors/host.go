@@ -93,6 +93,7 @@ type Host struct {
 	events    *feeds[Event]
 	alarm     *alarm
 	crashes   crashes
+	checkers  checkers
 
 	clockMu sync.Mutex // guards clock
 	clock   time.Time  // the latest that anybody was shown

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/vivarium-run/vivarium/actors/internal/schemas"
 	"github.com/vivarium-run/vivarium/hostfuncs"
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
 	"github.com/vivarium-run/vivarium/sandbox"
@@ -189,6 +190,9 @@ func readManifest(doc []byte) (abi.Manifest, error) {
 	}
 	if why := checkManifest(&m); why != "" {
 		return bad("%s", why)
+	}
+	if err := schemas.Verify(&m); err != nil {
+		return bad("%s", clip(err.Error()))
 	}
 	return m, nil
 }

@@ -41,6 +41,8 @@ type versionBody struct {
 	Note     string              `json:"note,omitempty"`
 	Report   json.RawMessage     `json:"report,omitempty"`
 	CreateTS int64               `json:"create_ts"`
+	// Manifest describes the actors in full, with their schemas: in the answer for one version only.
+	Manifest map[string]abi.ActorManifest `json:"manifest,omitempty"`
 }
 
 // uploadReply answers an upload.
@@ -239,7 +241,9 @@ func (s *Server) getVersion(w http.ResponseWriter, q *request) error {
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, describeVersion(v, live))
+	b := describeVersion(v, live)
+	b.Manifest = v.Actors
+	return writeJSON(w, http.StatusOK, b)
 }
 
 // getWasm answers with the bytes as they were uploaded.

@@ -70,7 +70,7 @@ func TestModuleLifecycle(t *testing.T) {
 		t.Errorf("versions %s", a.body)
 	}
 	a = f.do("GET", "/modules/counter/versions/2", "")
-	if !strings.Contains(a.body, `"version":2,`) || !strings.Contains(a.body, `"kind":"plain"`) {
+	if !strings.Contains(a.body, `"version":2,`) || !strings.Contains(a.body, `"kind":"plain"`) || !strings.Contains(a.body, `"manifest":{"counter":{`) {
 		t.Errorf("version %s", a.body)
 	}
 	a = f.do("GET", "/modules/counter/versions/2/wasm", "", f.as(tenants.RoleRead))

@@ -1,6 +1,9 @@
 package guest
 
-import "fmt"
+import (
+	"fmt"
+	"reflect"
+)
 
 // Handler is one action of an actor, made by [Action], [Do] or one of their siblings.
 type Handler interface {
@@ -11,6 +14,7 @@ type Handler interface {
 type action[S any] struct {
 	params []param
 	result bool // what run returns is the answer
+	out    reflect.Type
 	run    func(c *Ctx[S], d *args) (any, error)
 }
 
@@ -30,7 +34,7 @@ func contextOf(h Handler) string {
 // at the end whose type is a pointer may be left out. If not, the action is not run and the client
 // gets the user error "invalid_arguments", which names the argument.
 func Action[S, A, R any](f func(c *Ctx[S], a A) (R, error)) Handler {
-	return &action[S]{params: []param{paramOf[A]()}, result: true, run: func(c *Ctx[S], d *args) (any, error) {
+	return &action[S]{params: []param{paramOf[A]()}, result: true, out: reflect.TypeFor[R](), run: func(c *Ctx[S], d *args) (any, error) {
 		a := next[A](d)
 		if d.err != nil {
 			return nil, d.err
@@ -41,12 +45,12 @@ func Action[S, A, R any](f func(c *Ctx[S], a A) (R, error)) Handler {
 
 // Action0 makes an action with no arguments and a result.
 func Action0[S, R any](f func(c *Ctx[S]) (R, error)) Handler {
-	return &action[S]{result: true, run: func(c *Ctx[S], _ *args) (any, error) { return f(c) }}
+	return &action[S]{result: true, out: reflect.TypeFor[R](), run: func(c *Ctx[S], _ *args) (any, error) { return f(c) }}
 }
 
 // Action2 makes an action with two arguments and a result.
 func Action2[S, A, B, R any](f func(c *Ctx[S], a A, b B) (R, error)) Handler {
-	return &action[S]{params: []param{paramOf[A](), paramOf[B]()}, result: true, run: func(c *Ctx[S], d *args) (any, error) {
+	return &action[S]{params: []param{paramOf[A](), paramOf[B]()}, result: true, out: reflect.TypeFor[R](), run: func(c *Ctx[S], d *args) (any, error) {
 		a, b := next[A](d), next[B](d)
 		if d.err != nil {
 			return nil, d.err
@@ -58,7 +62,7 @@ func Action2[S, A, B, R any](f func(c *Ctx[S], a A, b B) (R, error)) Handler {
 // Action3 makes an action with three arguments and a result.
 func Action3[S, A, B, C, R any](f func(c *Ctx[S], a A, b B, cc C) (R, error)) Handler {
 	params := []param{paramOf[A](), paramOf[B](), paramOf[C]()}
-	return &action[S]{params: params, result: true, run: func(c *Ctx[S], d *args) (any, error) {
+	return &action[S]{params: params, result: true, out: reflect.TypeFor[R](), run: func(c *Ctx[S], d *args) (any, error) {
 		a, b, cc := next[A](d), next[B](d), next[C](d)
 		if d.err != nil {
 			return nil, d.err
@@ -70,7 +74,7 @@ func Action3[S, A, B, C, R any](f func(c *Ctx[S], a A, b B, cc C) (R, error)) Ha
 // Action4 makes an action with four arguments and a result. For more, take a struct.
 func Action4[S, A, B, C, D, R any](f func(c *Ctx[S], a A, b B, cc C, dd D) (R, error)) Handler {
 	params := []param{paramOf[A](), paramOf[B](), paramOf[C](), paramOf[D]()}
-	return &action[S]{params: params, result: true, run: func(c *Ctx[S], d *args) (any, error) {
+	return &action[S]{params: params, result: true, out: reflect.TypeFor[R](), run: func(c *Ctx[S], d *args) (any, error) {
 		a, b, cc, dd := next[A](d), next[B](d), next[C](d), next[D](d)
 		if d.err != nil {
 			return nil, d.err

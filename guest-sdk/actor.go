@@ -80,9 +80,11 @@ func (a *actor[S]) manifest(m *abi.Manifest) abi.ActorManifest {
 		Options:   a.def.Options.abi(),
 		Origins:   a.def.Origins,
 		CheckArgs: a.def.CheckArgs,
+		Input:     schemaOfInput(a.def.Create),
+		Params:    schemaOfParams(a.def.BeforeConnect, a.def.ConnState),
 	}
-	for n := range a.actions {
-		d.Actions[n] = abi.ActionManifest{}
+	for n, act := range a.actions {
+		d.Actions[n] = act.manifest()
 	}
 	for _, host := range a.def.Egress {
 		if !slices.Contains(m.Egress, host) {

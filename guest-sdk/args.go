@@ -11,12 +11,13 @@ import (
 type param struct {
 	optional bool // may be left out at the end
 	nullable bool // null is a value of it
+	typ      reflect.Type
 }
 
 // paramOf looks at A once, when the action is made.
 func paramOf[A any]() param {
 	t := reflect.TypeFor[A]()
-	p := param{optional: t.Kind() == reflect.Pointer}
+	p := param{optional: t.Kind() == reflect.Pointer, typ: t}
 	switch t.Kind() {
 	case reflect.Pointer, reflect.Map, reflect.Slice, reflect.Interface:
 		p.nullable = true
@@ -24,6 +25,15 @@ func paramOf[A any]() param {
 		p.nullable = reflect.PointerTo(t).Implements(reflect.TypeFor[json.Unmarshaler]())
 	}
 	return p
+}
+
+// required returns how many arguments must be given: those at the end that are optional need not.
+func required(params []param) int {
+	n := len(params)
+	for n > 0 && params[n-1].optional {
+		n--
+	}
+	return n
 }
 
 // args are the arguments of one call, taken in order by next.
@@ -41,10 +51,7 @@ func (d *args) split(doc []byte) error {
 	if !ok {
 		return UserError("invalid_arguments", "the arguments of "+d.action+" are not a JSON list")
 	}
-	least := len(d.params)
-	for least > 0 && d.params[least-1].optional {
-		least--
-	}
+	least := required(d.params)
 	if len(values) < least || len(values) > len(d.params) {
 		want := fmt.Sprint(least)
 		if least < len(d.params) {

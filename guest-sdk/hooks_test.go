@@ -224,7 +224,17 @@ func TestManifestFollowsTheDefinition(t *testing.T) {
 	}
 	for _, tt := range tests {
 		got := manifest.Actors[tt.actor]
-		got.Actions, got.Events, got.Key = nil, nil, nil
+		if (got.Params != nil) != (tt.actor == "club") {
+			t.Errorf("%s: the schema of connection params is %s", tt.actor, got.Params)
+		}
+		got.Actions, got.Events, got.Key, got.Params = nil, nil, nil, nil
+		for name, q := range got.Queues {
+			if q.Body == nil {
+				t.Errorf("%s: the queue %s has no schema", tt.actor, name)
+			}
+			q.Body, q.Result = nil, nil
+			got.Queues[name] = q
+		}
 		if !reflect.DeepEqual(got, tt.want) {
 			t.Errorf("%s: %+v\nwant %+v", tt.actor, got, tt.want)
 		}

@@ -3,6 +3,7 @@ package guest
 import (
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"time"
 
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
@@ -49,7 +50,7 @@ func (m *Message[T]) KeepOpen() OpenRequest {
 
 // Queue makes a queue whose messages come one by one. What f returns is the message's completion.
 func Queue[S, T, R any](f func(c *Ctx[S], m *Message[T]) (R, error)) QueueHandler {
-	return &queue[S]{run: func(c *Ctx[S], ms *messages) error {
+	return &queue[S]{body: reflect.TypeFor[T](), result: reflect.TypeFor[R](), run: func(c *Ctx[S], ms *messages) error {
 		return eachMessage(ms, func(m *Message[T]) error {
 			r, err := f(c, m)
 			if err != nil || m.done {
@@ -62,7 +63,7 @@ func Queue[S, T, R any](f func(c *Ctx[S], m *Message[T]) (R, error)) QueueHandle
 
 // QueueDo makes a queue whose messages come one by one and have no completion of their own.
 func QueueDo[S, T any](f func(c *Ctx[S], m *Message[T]) error) QueueHandler {
-	return &queue[S]{run: func(c *Ctx[S], ms *messages) error {
+	return &queue[S]{body: reflect.TypeFor[T](), run: func(c *Ctx[S], ms *messages) error {
 		return eachMessage(ms, func(m *Message[T]) error {
 			err := f(c, m)
 			if err != nil || m.done {
@@ -76,7 +77,7 @@ func QueueDo[S, T any](f func(c *Ctx[S], m *Message[T]) error) QueueHandler {
 // QueueBatch makes a queue of which one turn takes up to most messages, at least one, in order. They
 // succeed or fail together.
 func QueueBatch[S, T any](most int, f func(c *Ctx[S], ms []*Message[T]) error) QueueHandler {
-	return &queue[S]{batch: most, run: func(c *Ctx[S], ms *messages) error {
+	return &queue[S]{body: reflect.TypeFor[T](), batch: most, run: func(c *Ctx[S], ms *messages) error {
 		all := make([]*Message[T], 0, len(ms.docs))
 		err := eachMessage(ms, func(m *Message[T]) error { all = append(all, m); return nil })
 		if err != nil {
@@ -99,13 +100,14 @@ func QueueBatch[S, T any](most int, f func(c *Ctx[S], ms []*Message[T]) error) Q
 
 // queue is a QueueHandler for actors whose state is an S.
 type queue[S any] struct {
-	batch int
-	run   func(c *Ctx[S], ms *messages) error
+	body, result reflect.Type // result is nil for none
+	batch        int
+	run          func(c *Ctx[S], ms *messages) error
 }
 
 func (q *queue[S]) bindQueue(c any) (boundQueue, bool) {
 	ctx, ok := c.(*Ctx[S])
-	return boundQueue{q.batch, func(e *env) error {
+	return boundQueue{q.body, q.result, q.batch, func(e *env) error {
 		ms, err := messagesOf(e)
 		if err != nil {
 			return err
@@ -117,8 +119,9 @@ func (q *queue[S]) bindQueue(c any) (boundQueue, bool) {
 // boundQueue is a handler with its actor's Ctx, whose env run is given. What only queues need is
 // reached through it, so that a guest without queues does not have it.
 type boundQueue struct {
-	batch int
-	run   func(e *env) error
+	body, result reflect.Type
+	batch        int
+	run          func(e *env) error
 }
 
 // messages are those of a turn.
@@ -174,7 +177,7 @@ func (h *hooks) queueManifest() map[string]abi.QueueManifest {
 	}
 	m := make(map[string]abi.QueueManifest, len(h.queues))
 	for name, q := range h.queues {
-		m[name] = abi.QueueManifest{Batch: q.batch}
+		m[name] = abi.QueueManifest{Batch: q.batch, Body: schemaIn(q.body), Result: schemaOut(q.result)}
 	}
 	return m
 }

@@ -207,6 +207,14 @@ func manifestAttacks() (list []attack) {
 		fmt.Fprintf(&b, `,"a%d":{}`, i)
 	}
 	say("100,000 actions", `{"abi":1,"codec":"json","actors":{"a":{"actions":{`+b.String()[1:]+"}}}}", overLimit)
+	schema := func(name, schema, want string) {
+		say("a schema "+name, `{"abi":1,"codec":"json","actors":{"a":{"actions":{"0":{"args":`+schema+`}}}}}`, want)
+	}
+	schema("that reads a file", `{"$ref":"file:///etc/passwd"}`, invalid+"; reference")
+	schema("that asks the network", `{"$ref":"http://127.0.0.1:6420/modules"}`, invalid+"; reference")
+	schema("with a number that would be written out", `{"minimum":1e999999999}`, invalid+"; range")
+	schema("with 20,000 parts", `{"allOf":[`+strings.Repeat("{},", 20_000)+`{}]}`, invalid)
+	schema("with a pattern of a million states", `{"pattern":"((a{100}){10}b{10}){100}"}`, invalid)
 	do := func(name, want string, code func(m *wt.Module, output uint32) wt.Code) {
 		list = append(list, attack{row: 23, name: "manifest: " + name, upload: want, wasm: sdkModule(fmt.Sprintf(goodManifest, "x"), func(m *wt.Module, output uint32) (wt.Code, wt.Code) {
 			return code(m, output), nil
