@@ -33,6 +33,9 @@ func (t *turn) Call(target []byte, action string, args []byte) ([]byte, error) {
 	if err != nil && isCallRefusal(err) {
 		return nil, err
 	}
+	if err != nil {
+		t.relay(err)
+	}
 	if used := e.gas(); used > 0 {
 		t.charge(used)
 	}
@@ -83,6 +86,16 @@ func (t *turn) waitFor(on tenants.ActorID, f func(context.Context, lineage) erro
 		return callRefusal{err}
 	}
 	return failure
+}
+
+// relay notes a failure of another actor, which the guest may pass on as its own.
+func (t *turn) relay(failure error) {
+	if e := abi.AsError(failure); e.Code != abi.CodeInternal && e.Code != abi.CodeUser {
+		if t.relayed == nil {
+			t.relayed = map[abi.Code]*abi.Error{}
+		}
+		t.relayed[e.Code] = &abi.Error{Code: e.Code, Message: e.Message, Retry: e.Retry}
+	}
 }
 
 // charge takes gas that others used on the turn's behalf. It ends the guest if there is not enough.

@@ -321,11 +321,23 @@ func (a *actor) readReply(t *turn, c *hostfuncs.Call, k *ask, r *abi.Reply) (Rep
 		if refused, ok := c.Refusal(r.Code); ok {
 			return Reply{}, refused
 		}
+		if e := t.relayed[r.Code]; e != nil {
+			return Reply{}, e
+		}
+		if guestCodes[r.Code] {
+			return Reply{}, &abi.Error{Code: r.Code}
+		}
 		return Reply{}, a.hidden(r.Message)
 	case abi.StatusNoName:
 		return Reply{}, a.noAction(k.Name)
 	}
 	return Reply{}, a.failure(&sandbox.TrapError{Kind: "broken contract", Text: fmt.Sprintf("unknown status %d", r.Status)})
+}
+
+// guestCodes are those that a guest may end a turn with though no operation failed with them: it has no such
+// thing, or its rules forbid it. With any other it would speak for the host.
+var guestCodes = map[abi.Code]bool{
+	abi.CodeForbidden: true, abi.CodeActionNotFound: true, abi.CodeQueueNotFound: true, abi.CodeNoHandler: true, abi.CodeNotSupported: true,
 }
 
 // keepOpen lets the turn's request outlive it.

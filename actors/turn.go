@@ -35,8 +35,9 @@ type turn struct {
 	open        bool     // the request stays open
 	leave       leaving  // what the guest wants to become of the actor
 	events      int
-	calls       int // of other actors
-	sends       int // that the turn adds
+	calls       int                     // of other actors
+	sends       int                     // that the turn adds
+	relayed     map[abi.Code]*abi.Error // what other actors answered, which the guest may pass on
 	outboxBytes int
 	varBytes    int // of all Extism vars, -1 until known
 	logBytes    int
