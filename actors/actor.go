@@ -27,6 +27,8 @@ type actor struct {
 	record record        // read-only once the actor is settled
 	done   chan struct{} // closed when the actor has gone and its lease is released
 
+	standing standing // for Settle
+
 	newborn    bool   // its first entry creates it
 	roused     func() // not nil: the alarm woke it, and waits until it has got to its work
 	requests   openRequests
@@ -214,6 +216,8 @@ func (a *actor) mayRest() bool {
 
 // await returns when there may be something to do.
 func (a *actor) await(idle *time.Timer) {
+	a.standing.rest(a.agenda.working(), a.agenda.next())
+	defer a.standing.stir()
 	var due <-chan time.Time
 	if next := a.agenda.next(); !next.IsZero() {
 		timer := time.NewTimer(max(0, min(next.Sub(a.h.now()), longest)))
