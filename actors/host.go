@@ -46,8 +46,11 @@ type Config struct {
 	// Now is the wall clock; nil means time.Now.
 	Now func() time.Time
 	// OnLog, when not nil, gets every line of every actor's log. It must not block.
-	OnLog  func(Info, LogLine)
-	Logger *slog.Logger // nil means slog.Default()
+	OnLog func(Info, LogLine)
+	// OnEvent, when not nil, gets every event of every actor, once its turn is durable and before anybody is
+	// answered, with Seq zero. It must not block.
+	OnEvent func(Info, Event)
+	Logger  *slog.Logger // nil means slog.Default()
 }
 
 func (c *Config) setDefaults() {

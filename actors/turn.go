@@ -257,7 +257,7 @@ func (t *turn) Broadcast(event string, payload []byte) error {
 	}
 	t.events++
 	e := Event{Time: t.now, Name: event, Args: bytes.Clone(payload)}
-	t.after(func() { t.a.h.events.add(t.a.id, e) })
+	t.after(func() { t.a.tell(e) })
 	return nil
 }
 
