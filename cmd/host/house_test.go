@@ -47,6 +47,8 @@ var alone = map[string]string{
 	"github.com/extism/go-pdk":          "guest-sdk",
 	"github.com/elastic/go-seccomp-bpf": "sandbox",
 	"github.com/klauspost/compress":     "sandbox",
+	"golang.org/x/net/dns":              "actors", // a DNS server in tests
+	"golang.org/x/net/idna":             "actors",
 	"golang.org/x/sys":                  "sandbox",
 }
 
