@@ -196,12 +196,17 @@ func (a *actor) read(key []byte) ([]byte, error) {
 
 // mayRest reports whether the actor may sleep, as far as it is its own business. It may not while requests
 // are open, since what answers them may be in the guest's memory, or while work on its agenda goes on
-// elsewhere, which would begin again. A host that stops waits for the former, with a bound.
+// elsewhere, which would begin again. A host that stops waits, with a bound, for those requests whose answer
+// has not begun: a stream of events may never end.
 func (a *actor) mayRest() bool {
 	if a.h.ctx.Err() != nil {
 		return true
 	}
-	return a.requests.expire(time.Now()) == 0 && (a.agenda.working() == 0 || a.h.isDraining())
+	waiting, open := a.requests.expire(time.Now())
+	if waiting == 0 && a.h.isDraining() {
+		return true
+	}
+	return open == 0 && a.agenda.working() == 0
 }
 
 // await returns when there may be something to do.
@@ -212,9 +217,16 @@ func (a *actor) await(idle *time.Timer) {
 		defer timer.Stop()
 		due = timer.C
 	}
+	var late <-chan time.Time
+	if next := a.requests.next(); !next.IsZero() {
+		timer := time.NewTimer(time.Until(next))
+		defer timer.Stop()
+		late = timer.C
+	}
 	select {
 	case <-a.mail.ready:
 	case <-due:
+	case <-late:
 	case <-a.h.ctx.Done():
 		a.mail.nudge()
 	case <-idle.C:

@@ -255,22 +255,27 @@ func (h *Host) forget(a *actor) {
 
 // post puts an entry into an actor's mailbox, waking the actor if need be, and waits for the answer.
 func (h *Host) post(ctx context.Context, id tenants.ActorID, e *entry) (Reply, error) {
+	if err := h.put(ctx, id, e); err != nil {
+		return Reply{}, err
+	}
+	return e.wait(ctx)
+}
+
+// put puts an entry into an actor's mailbox, waking the actor if need be.
+func (h *Host) put(ctx context.Context, id tenants.ActorID, e *entry) error {
 	for {
 		a, err := h.wake(id)
 		if err != nil {
-			return Reply{}, err
+			return err
 		}
-		switch err := a.mail.put(e); {
-		case errors.Is(err, errAsleep):
-			select {
-			case <-a.done: // and then it can be woken again
-			case <-ctx.Done():
-				return Reply{}, abi.Wrap(abi.CodeActionTimedOut, context.Cause(ctx))
-			}
-		case err != nil:
-			return Reply{}, err
-		default:
-			return e.wait(ctx)
+		err = a.mail.put(e)
+		if !errors.Is(err, errAsleep) {
+			return err
+		}
+		select {
+		case <-a.done: // and then it can be woken again
+		case <-ctx.Done():
+			return abi.Wrap(abi.CodeActionTimedOut, context.Cause(ctx))
 		}
 	}
 }

@@ -38,10 +38,10 @@ func (a *actor) runTurn(e *entry) error {
 	if t.guest {
 		a.reload, a.varBytes = false, t.varBytes
 	}
-	if t.open {
+	if t.open && !t.replied {
 		a.requests.keep(e.request)
 	}
-	o := &outbox{request: e.request, reply: reply, open: t.open, effects: t.effects, undo: t.undo}
+	o := &outbox{request: e.request, reply: reply, open: t.open || t.replied, effects: t.effects, undo: t.undo}
 	if e.kind == entryCreate {
 		return a.commitBirth(t, o)
 	}
@@ -234,6 +234,7 @@ func (a *actor) call(c *hostfuncs.Call, export string) (int32, error) {
 	a.turn.entry.used.Add(a.instance.Used())
 	if err != nil {
 		a.dropInstance()
+		a.requests.lose(errReplyLost)
 		return 0, a.failure(err)
 	}
 	return n, nil
@@ -259,20 +260,27 @@ func (a *actor) failure(err error) error {
 	return abi.Wrap(abi.CodeInternal, err)
 }
 
+// keptBuffer is the largest buffer for envelopes that an actor keeps, in bytes.
+const keptBuffer = 64 << 10
+
 // runSDK runs a turn of a module with a manifest: an envelope in, an envelope out.
 func (a *actor) runSDK(t *turn, k *ask) (Reply, error) {
 	if k.isRaw {
 		return Reply{}, abi.Errorf(abi.CodeUnsupportedType, "this module's actions take JSON")
 	}
 	env := k.Turn
-	env.Actor, env.Reload, env.Request = a.record.Name, a.reload, t.entry.id
+	env.Actor, env.Reload, env.Request = a.record.Name, a.reload, t.request()
 	env.Caller, env.Origin = t.entry.subject, t.entry.origin
 	if sender := t.entry.sender; sender != (tenants.ActorID{}) {
 		env.Sender = sender.String()
 	}
 	a.buf = abi.AppendTurn(a.buf[:0], &env)
 	c := hostfuncs.NewCall(t.ctx, t, &a.kernel, a.instance, a.buf)
+	t.run = c
 	n, err := a.call(c, abi.ExportTurn)
+	if cap(a.buf) > keptBuffer {
+		a.buf = nil
+	}
 	if err != nil {
 		return Reply{}, err
 	}
@@ -288,9 +296,9 @@ func (a *actor) runSDK(t *turn, k *ask) (Reply, error) {
 func (a *actor) readReply(t *turn, c *hostfuncs.Call, k *ask, r *abi.Reply) (Reply, error) {
 	switch r.Status {
 	case abi.StatusOK:
-		return jsonReply(t, r.Result)
+		return t.success(r)
 	case abi.StatusOpen:
-		return Reply{}, t.keepOpen()
+		return Reply{}, t.keepOpen(r)
 	case abi.StatusUser:
 		return Reply{}, userError(r)
 	case abi.StatusHidden:
@@ -304,18 +312,6 @@ func (a *actor) readReply(t *turn, c *hostfuncs.Call, k *ask, r *abi.Reply) (Rep
 		return Reply{}, a.noAction(k.Name)
 	}
 	return Reply{}, a.failure(&sandbox.TrapError{Kind: "broken contract", Text: fmt.Sprintf("unknown status %d", r.Status)})
-}
-
-// keepOpen lets the turn's request outlive it.
-func (t *turn) keepOpen() error {
-	if t.entry.result == nil {
-		return nil // nobody waits
-	}
-	if t.a.requests.expire(time.Now()) >= abi.MaxOpenRequests {
-		return &abi.Error{Code: abi.CodeTooManyOpen, Retry: time.Second}
-	}
-	t.open = true
-	return nil
 }
 
 // jsonReply checks a result, which is the guest's word that it is JSON.

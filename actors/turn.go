@@ -29,14 +29,20 @@ type turn struct {
 	changes *kv.Overlay // what the turn writes
 	view    kv.View     // what it reads: changes, deltas in flight, store
 
-	effects     []func() // what happens outside once the turn is durable, in order; see outbox
-	undo        []func() // what is taken back if it never is
-	guest       bool     // the guest ran
-	open        bool     // the request stays open
-	leave       leaving  // what the guest wants to become of the actor
+	effects     []func()        // what happens outside once the turn is durable, in order; see outbox
+	undo        []func()        // what is taken back if it never is
+	guest       bool            // the guest ran
+	open        bool            // the request stays open
+	replied     bool            // the operation reply has answered it
+	run         *hostfuncs.Call // of an SDK module, once it has begun
+	told        *abi.Error      // of a task's turn: how the task failed, nil if it did not
+	served      uint64          // of a task's turn: the open request that the task was begun for, zero if there is none
+	leave       leaving         // what the guest wants to become of the actor
 	events      int
 	calls       int // of other actors
 	sends       int // that the turn adds
+	tasks       int // the same
+	fetches     int
 	outboxBytes int
 	varBytes    int // of all Extism vars, -1 until known
 	logBytes    int
