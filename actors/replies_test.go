@@ -192,13 +192,14 @@ func TestOpenRequestsAreBounded(t *testing.T) {
 	args, _ := json.Marshal(do(step("open")))
 	ctx, leave := context.WithCancel(t.Context())
 	answers := make(chan error, abi.MaxOpenRequests)
-	for n := range abi.MaxOpenRequests {
+	s.Host.SetTurnTime(10 * time.Minute)
+	for range abi.MaxOpenRequests {
 		go func() { // ends when all leave
 			_, err := s.Host.Call(ctx, id, actors.Request{Action: "do", Args: args})
 			answers <- err
 		}()
-		kvtest.Eventually(t, "the request to arrive", func() bool { return s.Host.Posted(id) > n && s.Host.Waiting(id) == 0 })
 	}
+	kvtest.Eventually(t, "the requests to arrive", func() bool { return s.Host.Posted(id) > abi.MaxOpenRequests && s.Host.Waiting(id) == 0 })
 	if _, err := s.Do(id, step("open")); abi.CodeOf(err) != abi.CodeTooManyOpen {
 		t.Errorf("one more: %v", err)
 	}
