@@ -83,8 +83,9 @@ func (c *Client) Do(ctx context.Context, class string, p Policy, f abi.FetchRequ
 	ctx, cancel := limit(ctx, f.Timeout)
 	cl, leave, err := c.classes.enter(ctx, class)
 	if err != nil {
+		err = failure(ctx, err, r.mask) // before cancel, which is not the caller's
 		cancel()
-		return nil, failure(ctx, err, r.mask)
+		return nil, err
 	}
 	end := func() { cancel(); leave() }
 	res, err := c.follow(ctx, cl.transport, r)

@@ -3,6 +3,8 @@ package egress
 import (
 	"bytes"
 	"context"
+	"io"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -217,4 +219,12 @@ func (l *lockedBuffer) String() string {
 // endless yields the same bytes for ever.
 type endless string
 
-func (e endless) Read(p []byte) (int, error) { return copy(p, e), nil }
+func (e endless) Read(p []byte) (int, error) {
+	n := copy(p, e)
+	for n+len(e) <= len(p) {
+		n += copy(p[n:], e)
+	}
+	return n, nil
+}
+
+var discardLog = log.New(io.Discard, "", 0)
