@@ -30,6 +30,8 @@ type actor struct {
 	newborn    bool   // its first entry creates it
 	roused     func() // not nil: the alarm woke it, and waits until it has got to its work
 	requests   openRequests
+	couriers   couriers
+	outcomes   outcomes
 	agenda     agenda
 	due        time.Time // what the store has, or will have, as the space's due moment
 	lease      kv.Lease
@@ -194,6 +196,15 @@ func (a *actor) read(key []byte) ([]byte, error) {
 	return view.Get(a.h.ctx, key)
 }
 
+// readOptional is read for a row that may not be there.
+func (a *actor) readOptional(key []byte) ([]byte, error) {
+	b, err := a.read(key)
+	if errors.Is(err, kv.ErrNotFound) {
+		return nil, nil
+	}
+	return b, err
+}
+
 // mayRest reports whether the actor may sleep, as far as it is its own business. It may not while requests
 // are open, since what answers them may be in the guest's memory, or while work on its agenda goes on
 // elsewhere, which would begin again. A host that stops waits, with a bound, for those requests whose answer
@@ -206,7 +217,7 @@ func (a *actor) mayRest() bool {
 	if waiting == 0 && a.h.isDraining() {
 		return true
 	}
-	return open == 0 && a.agenda.working() == 0
+	return open == 0 && a.agenda.working() == 0 && len(a.outcomes.of) == 0
 }
 
 // await returns when there may be something to do.
@@ -397,6 +408,7 @@ func (a *actor) destroy(e *entry) bool {
 func (a *actor) end() {
 	a.flight.drain()
 	a.requests.lose(errReplyLost)
+	a.couriers.cancelAll()
 	a.putToSleep()
 	a.gotToWork()
 	if a.code != nil {

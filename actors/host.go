@@ -20,9 +20,11 @@ import (
 	"crypto/rand"
 	"errors"
 	"log/slog"
+	"net/netip"
 	"sync"
 	"time"
 
+	"github.com/vivarium-run/vivarium/actors/internal/egress"
 	"github.com/vivarium-run/vivarium/hostfuncs"
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
 	"github.com/vivarium-run/vivarium/kv"
@@ -48,6 +50,15 @@ type Config struct {
 	// OnLog, when not nil, gets every line of every actor's log. It must not block.
 	OnLog  func(Info, LogLine)
 	Logger *slog.Logger // nil means slog.Default()
+
+	// OwnAddrs returns the addresses on which this process listens: guests cannot reach them. Nil means none.
+	OwnAddrs func() []netip.AddrPort
+	// AllowLoopback lists "host:port" that guests may reach at a loopback address, if they may reach the host
+	// at all: for tests and development.
+	AllowLoopback []string
+	// Secrets returns the value of a secret for requests of a module to a host, or an error if there is none
+	// for it. Nil means that there are no secrets.
+	Secrets func(ns tenants.ID, module, name, host string) (string, error)
 }
 
 func (c *Config) setDefaults() {
@@ -93,6 +104,8 @@ type Host struct {
 	events    *feeds[Event]
 	alarm     *alarm
 	crashes   crashes
+	egress    *egress.Client
+	couriers  sync.WaitGroup // of tasks; they end with ctx
 
 	clockMu sync.Mutex // guards clock
 	clock   time.Time  // the latest that anybody was shown
@@ -125,6 +138,10 @@ func Start(cfg Config) (*Host, error) {
 		births:    map[tenants.Address]chan struct{}{},
 	}
 	rand.Read(h.seedKey) // never fails; see crypto/rand
+	var err error
+	if h.egress, err = egress.New(egress.Config{Logger: cfg.Logger, OwnAddrs: cfg.OwnAddrs, AllowLoopback: cfg.AllowLoopback}); err != nil {
+		return nil, err
+	}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	h.alarm = startAlarm(h)
 	return h, nil
@@ -197,6 +214,8 @@ func (h *Host) Close() error {
 	cancel()
 	h.Drain(ctx)
 	h.alarm.stop(h.cancel)
+	h.couriers.Wait()
+	h.egress.Close()
 	return nil
 }
 

@@ -156,6 +156,9 @@ func (p *probe) refusal(step string, err error) error {
 	return e
 }
 
+// maxWish bounds the hosts that a manifest asks for.
+const maxWish = 64
+
 // readManifest checks what a module says of itself. Package tenants checks the names.
 func readManifest(doc []byte) (abi.Manifest, error) {
 	var m abi.Manifest
@@ -175,6 +178,9 @@ func readManifest(doc []byte) (abi.Manifest, error) {
 		return bad("its ABI version is %d, this host has %d", m.ABI, abi.ABIVersion)
 	case m.Codec != abi.JSON:
 		return bad("its codec is %q, this host takes json", clip(string(m.Codec)))
+	}
+	if err := checkWish(m.Egress); err != nil || len(m.Egress) > maxWish {
+		return bad("its egress has more than %d hosts, or is wrong: %v", maxWish, err)
 	}
 	for name, a := range m.Actors {
 		for action := range a.Actions {

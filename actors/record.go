@@ -22,6 +22,7 @@ const (
 
 	tableSent     = 'S' // number of the last send, by receiver
 	tableReceived = 'R' // number of the last send that was done, by sender
+	tableTaskBody = 'T' // what a task is to send, by its id
 )
 
 var (
