@@ -74,7 +74,7 @@ func (c *Client) Close() { c.closing.Do(c.classes.close) }
 // Its errors are [*abi.Error]s: CodeEgressDenied with the rule that was broken, CodeFetchFailed with what
 // the guest may know, CodeResponseTooLarge, and CodeInvalidArgument for a malformed request. If ctx
 // ends, before the answer or in its body, the error is the cause of ctx, for the caller to name.
-// f.Stream is the caller's.
+// f.Stream is the caller's. The request's body is copied.
 func (c *Client) Do(ctx context.Context, class string, p Policy, f abi.FetchRequest, body []byte) (*Response, error) {
 	r, err := c.newRequest(p, f, body)
 	if err != nil {

@@ -15,6 +15,9 @@ import (
 // errTimeout is the cause of a context that ended because of the request's own timeout.
 var errTimeout = errors.New("the request's timeout has passed")
 
+// errWithheld stands in the log for an error that may quote a secret.
+var errWithheld = errors.New("details are withheld, since the request had secrets")
+
 func failed(message string) *abi.Error { return abi.Errorf(abi.CodeFetchFailed, "%s", message) }
 
 // failure turns an error of the transport into what the guest may know: a kind, never an address or
@@ -32,7 +35,11 @@ func failure(ctx context.Context, err error, m *mask) error {
 		return known
 	}
 	e := failed(kind(err))
-	e.Cause = errors.New(m.text(err.Error())) // the log quotes servers, and servers repeat secrets
+	e.Cause = err
+	// net/http quotes what a server wrote, in parts in which no mask finds the secret that they are of.
+	if network := net.Error(nil); m != nil && !errors.As(err, &network) {
+		e.Cause = errWithheld
+	}
 	return e
 }
 

@@ -130,7 +130,7 @@ func TestSecretsDoNotComeBack(t *testing.T) {
 	address := serve(t, echo)
 	broken := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		c, _, _ := w.(http.Hijacker).Hijack()
-		fmt.Fprintf(c, "%s\r\n\r\n", r.Header.Get("X-Key"))
+		fmt.Fprintf(c, "HTTP/1.1 %s\r\n\r\n", r.Header.Get("X-Key"))
 		c.Close()
 	})
 	w := newWorld(t, Config{AllowLoopback: []string{address, broken}})

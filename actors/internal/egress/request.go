@@ -24,7 +24,7 @@ type request struct {
 
 // newRequest checks all that can be checked without the network.
 func (c *Client) newRequest(p Policy, f abi.FetchRequest, body []byte) (*request, error) {
-	r := &request{policy: p, method: f.Method, body: body}
+	r := &request{policy: p, method: f.Method}
 	if r.method == "" {
 		r.method = http.MethodGet
 	}
@@ -35,6 +35,7 @@ func (c *Client) newRequest(p Policy, f abi.FetchRequest, body []byte) (*request
 	if int64(len(body)) > c.config.MaxBody {
 		return nil, abi.Errorf(abi.CodeInvalidArgument, "the body takes more than %d bytes", c.config.MaxBody)
 	}
+	r.body = bytes.Clone(body) // the transport may read it after Do has returned
 	if r.target, err = p.target(f.URL); err != nil {
 		return nil, err
 	}
@@ -83,9 +84,10 @@ func join(header, secret map[string][]string) (map[string][]string, error) {
 	return all, nil
 }
 
-// http returns the request of this hop.
+// http returns the request of this hop. The transport may go on writing it after the answer has come,
+// so it shares nothing with r that changes.
 func (r *request) http(ctx context.Context) *http.Request {
-	h := &http.Request{Method: r.method, URL: r.target.url, Header: r.header, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
+	h := &http.Request{Method: r.method, URL: r.target.url, Header: r.header.Clone(), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
 	if len(r.body) > 0 {
 		h.ContentLength = int64(len(r.body))
 		h.Body = io.NopCloser(bytes.NewReader(r.body))

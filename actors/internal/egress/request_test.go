@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -160,6 +161,42 @@ func TestCredentialsStayLost(t *testing.T) {
 	}, nil)
 	if err != nil || body != "GET ||||" {
 		t.Errorf("got %q, %v", body, err)
+	}
+}
+
+// TestRedirectBeforeTheRequest has a server that answers at the first byte, while the rest of the
+// request is still being written: the next hop sends all of it.
+func TestRedirectBeforeTheRequest(t *testing.T) {
+	to := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		n, err := io.Copy(io.Discard, r.Body)
+		fmt.Fprint(w, r.Method, n, err)
+	})
+	from := serveRaw(t, func(c net.Conn) {
+		fmt.Fprintf(c, "HTTP/1.1 307 Temporary Redirect\r\nLocation: http://%s/\r\nContent-Length: 0\r\n\r\n", to)
+		_, _ = io.Copy(io.Discard, c)
+	})
+	w := newWorld(t, Config{AllowLoopback: []string{from, to}})
+	p := policy(t, "http://"+from, "http://"+to)
+	_, body, err := w.fetch(t, p, abi.FetchRequest{URL: "http://" + from, Method: "PUT"}, make([]byte, 5<<20))
+	if want := fmt.Sprint("PUT", 5<<20, nil); err != nil || body != want {
+		t.Fatalf("got %q, %v, want %q", body, err, want)
+	}
+}
+
+// TestHopsShareNothing: the transport may write a request after Do has returned or gone on.
+func TestHopsShareNothing(t *testing.T) {
+	w := newWorld(t, Config{})
+	body := []byte("body")
+	r, err := w.newRequest(policy(t, "a.example"), abi.FetchRequest{URL: "https://a.example", Header: map[string][]string{"x": {"y"}}}, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := r.http(t.Context())
+	body[0] = 'x'
+	r.header.Del("X")
+	sent, err := io.ReadAll(h.Body)
+	if err != nil || string(sent) != "body" || h.Header.Get("X") != "y" {
+		t.Errorf("got %q and %v, %v", sent, h.Header, err)
 	}
 }
 
