@@ -157,6 +157,9 @@ func (a *actor) take() *entry {
 // takeDue returns the turn of an agenda row that is due, or nil.
 func (a *actor) takeDue() *entry {
 	for a.h.Ready() == nil {
+		if a.flight.broken() != nil && a.reclaim() != nil {
+			return nil // the agenda may be that of a turn that was refused
+		}
 		key, ok := a.agenda.take(a.h.now())
 		if !ok {
 			return nil

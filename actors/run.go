@@ -152,10 +152,10 @@ func (a *actor) commit(d *kv.Delta, changes *kv.Overlay, o *outbox) {
 }
 
 // release lets the outbox of a turn that writes nothing out, behind the deltas that it may have
-// read.
+// read. One of them may have been refused while the turn ran: then it read what never was.
 func (a *actor) release(o *outbox) {
 	if !a.flight.follow(o) {
-		o.release(nil)
+		o.release(a.flight.broken())
 	}
 }
 

@@ -21,7 +21,7 @@ type moduleBody struct {
 	Latest    int                 `json:"latest"`           // number of the newest version
 	Actors    map[string][]string `json:"actors"`           // actions of each actor of the live version
 	Config    map[string]string   `json:"config,omitempty"` // for who may set it
-	Grants    *tenants.Grants     `json:"grants,omitempty"` // the same
+	Grants    tenants.Grants      `json:"grants,omitzero"`  // the same
 	CreateTS  int64               `json:"create_ts"`
 }
 
@@ -82,7 +82,7 @@ func (s *Server) describeModule(q *request, m tenants.Module) moduleBody {
 		b.Actors = actionsOf(v.Actors)
 	}
 	if q.who.May(tenants.RightAdmin) {
-		b.Config, b.Grants = m.Config, &m.Grants
+		b.Config, b.Grants = m.Config, m.Grants
 	}
 	return b
 }

@@ -31,7 +31,10 @@ func (r *Registry) SetGrants(ctx context.Context, ns ID, module string, g Grants
 	var m Module
 	err := r.change(ctx, ns, module, func(t *tenant, p *program) error {
 		next := *p
-		next.Grants = Grants{Egress: slices.Clone(g.Egress), Uploads: g.Uploads}
+		next.Grants = Grants{Uploads: g.Uploads}
+		if len(g.Egress) > 0 { // as a restart would read it
+			next.Grants.Egress = slices.Clone(g.Egress)
+		}
 		m = next.Module
 		return t.replaceLocked(ctx, &next)
 	})
