@@ -323,3 +323,19 @@ func TestStreamHoldsTheServer(t *testing.T) {
 	s.MustDo(id, step("task_cancel", task))
 	awaitNoTasks(t, s, id)
 }
+
+// A plug-in that knows only Extism fetches in Extism's way, where its namespace lets it.
+func TestPlainModuleFetches(t *testing.T) {
+	s, url := openFetch(t, echoServer, nil)
+	s.UploadBytes(tenants.Default, actors.UploadOptions{Module: "fetcher", Live: true, Input: tenants.InputValue}, actorstest.Guest(t, "guest-sdk/testguests/fetcher"))
+	id := s.Actor(tenants.Default, "fetcher")
+	if out, err := s.Call(id, "get", url+"/p"); abi.CodeOf(err) != abi.CodeEgressDenied {
+		t.Errorf("without a grant: %s, %v", out, err)
+	}
+	if _, err := s.Registry.SetGrants(t.Context(), tenants.Default, "fetcher", tenants.Grants{Egress: []string{url}}); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := s.Call(id, "get", url+"/p"); err != nil || string(out) != `"418 yes POST /p value body"` {
+		t.Errorf("the answer is %s, %v", out, err)
+	}
+}

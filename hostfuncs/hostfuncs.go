@@ -111,6 +111,7 @@ type Call struct {
 	output []byte // set by vivarium.output
 	result []byte // of the last operation, or the message of its failure
 	calls  int
+	http   httpAnswer   // of the last http_request
 	failed []*abi.Error // what operations refused in this run, one of each code
 }
 
