@@ -6,8 +6,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
+	"net/url"
 	"os"
 	"strings"
+
+	"github.com/vivarium-run/vivarium/tenants"
 )
 
 // devEnv is what `host dev` takes from a file .env, which git ignores: what guests may reach, and
@@ -150,4 +154,28 @@ func secretName(s string) bool {
 	return s != "" && len(s) <= 64 && strings.IndexFunc(s, func(r rune) bool {
 		return !('A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '_')
 	}) < 0
+}
+
+// loopback returns the allowed hosts that are written as this machine's: the developer who writes one down
+// means it.
+func (e *devEnv) loopback() (list []string) {
+	for _, h := range e.egress {
+		u, err := url.Parse(h)
+		if err != nil || u.Scheme == "" || u.Port() == "" {
+			continue
+		}
+		if ip := net.ParseIP(u.Hostname()); u.Hostname() == "localhost" || ip != nil && ip.IsLoopback() {
+			list = append(list, u.Host)
+		}
+	}
+	return list
+}
+
+// secret returns the value of a secret for a host.
+func (e *devEnv) secret(_ tenants.ID, _, name, host string) (string, error) {
+	s, ok := e.secrets[name]
+	if !ok || s.host != "" && strings.Trim(s.host, "[]") != host {
+		return "", errors.New("there is no such secret for the host")
+	}
+	return s.value, nil
 }
