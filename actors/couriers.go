@@ -96,12 +96,16 @@ func (a *actor) doTask(name, row []byte) (*entry, error) {
 	c.ctx, c.cancel = context.WithCancel(a.h.ctx)
 	a.couriers.add(id, c)
 	life := a.generation()
-	a.release(&outbox{
-		request: &request{},
-		effects: []func(){func() { a.h.couriers.Go(func() { defer a.couriers.done(c); c.run(life) }) }},
-		undo:    []func(){func() { a.couriers.done(c) }},
-	})
+	a.whenDurable(func() {
+		a.h.couriers.Go(func() { defer a.couriers.done(c); c.run(life) })
+	}, func() { a.couriers.done(c) })
 	return nil, nil
+}
+
+// whenDurable runs f once the actor's turns so far are durable, or undo if one of them was refused. They must
+// not block. An agenda row may be due before the delta that wrote it is on disk.
+func (a *actor) whenDurable(f, undo func()) {
+	a.release(&outbox{request: &request{}, effects: []func(){f}, undo: []func(){undo}})
 }
 
 // run does the work and brings the outcome.

@@ -43,6 +43,9 @@ func (h *Host) policy(ns tenants.ID, v *tenants.Version) (egress.Policy, error) 
 	return p, nil
 }
 
+// maxFetchDoc bounds a request without its body, in bytes as JSON.
+const maxFetchDoc = 128 << 10
+
 // fetchRequest reads what a guest wants to fetch, and counts it.
 func (t *turn) fetchRequest(doc, body []byte) (f abi.FetchRequest, p egress.Policy, err error) {
 	if t.startup {
@@ -50,6 +53,9 @@ func (t *turn) fetchRequest(doc, body []byte) (f abi.FetchRequest, p egress.Poli
 	}
 	if t.fetches++; t.fetches > abi.MaxFetches {
 		return f, p, abi.Errorf(abi.CodeTooManyFetches, "the turn fetches more than %d times", abi.MaxFetches)
+	}
+	if len(doc) > maxFetchDoc {
+		return f, p, abi.Errorf(abi.CodeInvalidArgument, "the request without its body is longer than %d bytes", maxFetchDoc)
 	}
 	if err := decodeStrict(doc, &f); err != nil {
 		return f, p, abi.Errorf(abi.CodeInvalidArgument, "the request is not one: %s", clip(err.Error()))

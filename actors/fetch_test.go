@@ -11,10 +11,12 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/vivarium-run/vivarium/actors"
 	"github.com/vivarium-run/vivarium/actors/actorstest"
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
+	"github.com/vivarium-run/vivarium/kv"
 	"github.com/vivarium-run/vivarium/kv/kvtest"
 	"github.com/vivarium-run/vivarium/tenants"
 )
@@ -226,6 +228,57 @@ func TestFetchTaskOverARestart(t *testing.T) {
 	awaitNoTasks(t, s, id)
 	if n := len(tasksSeen(s, id)); n != 1 || hits.Load() != 2 {
 		t.Errorf("%d effects of %d fetches", n, hits.Load())
+	}
+}
+
+// The deadline of a request travels with the task that it began.
+func TestFetchTaskDeadline(t *testing.T) {
+	gone := make(chan struct{})
+	s, url := openFetch(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done(); close(gone) }), nil)
+	id := s.Actor(tenants.Default, "script", "a")
+	s.Host.SetTurnTime(3 * time.Second)
+	p := openCall(t, s, id, t.Context(), "k", step("task_fetch", get(url), "", ""))
+	if a := <-p.answer; abi.CodeOf(a.err) != abi.CodeActionTimedOut {
+		t.Errorf("the request ends with %v", a.err)
+	}
+	<-gone
+	seen := awaitTasks(t, s, id, 1)[0]
+	if !strings.Contains(seen.Args, abi.CodeActionTimedOut.Message()) || seen.Request != 0 {
+		t.Errorf("the guest saw %+v", seen)
+	}
+}
+
+// A fetch inside a turn tells a stranger nothing that is not on disk yet.
+func TestFetchWaitsForEarlierTurns(t *testing.T) {
+	var g *kvtest.Gate
+	var hits atomic.Int32
+	srv := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { hits.Add(1) }))
+	defer srv.Close()
+	s := actorstest.Open(t, actorstest.Options{
+		Store:  func(inner kv.Store) kv.Store { g = kvtest.NewGate(inner); return g },
+		Config: func(c *actors.Config) { c.AllowLoopback = []string{strings.TrimPrefix(srv.URL, "http://")} },
+	})
+	s.Upload(tenants.Default, "script", actorstest.ScriptGuest)
+	grant(t, s, srv.URL)
+	id := s.Actor(tenants.Default, "script", "a")
+	g.Hold()
+	done := make(chan error, 2)
+	go func() { _, err := s.Do(id, step("kv_put", "k", "v")); done <- err }()
+	g.AwaitHeld(t, 1)
+	posted := s.Host.Posted(id)
+	go func() { _, err := s.Do(id, step("fetch", get(srv.URL), "")); done <- err }()
+	kvtest.Eventually(t, "the turn to begin", func() bool { return s.Host.Posted(id) > posted && s.Host.Waiting(id) == 0 })
+	if n := hits.Load(); n != 0 {
+		t.Error("the server was asked before the commit")
+	}
+	g.Resume()
+	for range 2 {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+	if n := hits.Load(); n != 1 {
+		t.Errorf("the server was asked %d times", n)
 	}
 }
 

@@ -175,7 +175,7 @@ func TestOpenRequestsEnd(t *testing.T) {
 	if code := lastCode(t, s, id, step("envelope", "1"), step("reply", p.id, "$LAST")); code != abi.CodeRequestNotOpen {
 		t.Errorf("a reply to nobody: %v", code)
 	}
-	s.Host.SetTurnTime(500 * time.Millisecond)
+	s.Host.SetTurnTime(2 * time.Second)
 	p = openCall(t, s, id, t.Context(), "three")
 	if a := <-p.answer; abi.CodeOf(a.err) != abi.CodeActionTimedOut {
 		t.Errorf("after its deadline: %v", a.err)

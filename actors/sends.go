@@ -132,10 +132,11 @@ func (a *actor) deliver(name, body []byte) (*entry, error) {
 		return nil, fmt.Errorf("actors: send to %q: %w", to, kv.ErrCorrupt)
 	}
 	from, h := a.id, a.h
-	go func() { // ends with the request's deadline at the latest; a host that drains does not wait for it
+	carry := func() { // ends with the request's deadline at the latest; a host that drains does not wait for it
 		_, err := h.post(h.ctx, id, h.receiveEntry(from, n, &o))
 		h.tell(from, func(t *turn) (Reply, error) { return Reply{}, t.delivered(to, n, &o, err) })
-	}()
+	}
+	a.whenDurable(func() { go carry() }, func() {}) // a send of a refused turn is none
 	return nil, nil
 }
 

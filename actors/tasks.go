@@ -85,7 +85,7 @@ func (t *turn) StartCall(target []byte, action string, args, context []byte) (st
 		return "", errStartup
 	case !isList(args):
 		return "", errArgs
-	case len(args) > abi.MaxArgs:
+	case len(args) > abi.MaxArgs, len(target) > abi.MaxArgs:
 		return "", abi.Errorf(abi.CodeBodyTooLarge, "the arguments are larger than %d bytes", abi.MaxArgs)
 	case len(t.entry.chain) >= abi.MaxCallDepth:
 		return "", abi.Errorf(abi.CodeCallDepth, "a chain of calls has at most %d actors", abi.MaxCallDepth)
