@@ -104,6 +104,7 @@ type Host struct {
 	events    *feeds[Event]
 	alarm     *alarm
 	crashes   crashes
+	living    sync.WaitGroup // goroutines of actors, also of those that are forgotten and not yet gone
 	checkers  checkers
 	egress    *egress.Client
 	couriers  sync.WaitGroup // of tasks; they end with ctx
@@ -206,6 +207,7 @@ func (h *Host) Drain(ctx context.Context) error {
 		a.mail.fail(errDraining)
 		<-a.done
 	}
+	h.living.Wait()
 	return late
 }
 
@@ -248,7 +250,7 @@ func (h *Host) startLocked(id tenants.ActorID, born *record) *actor {
 		a.newborn, a.record = true, *born
 	}
 	h.awake[id] = a
-	go a.run() // ends when the actor sleeps; Drain waits for it
+	h.living.Go(a.run) // ends when the actor sleeps or is destroyed; Drain waits for it
 	return a
 }
 
