@@ -18,8 +18,10 @@ package actors
 import (
 	"context"
 	"crypto/rand"
+	"crypto/x509"
 	"errors"
 	"log/slog"
+	"net"
 	"net/netip"
 	"sync"
 	"time"
@@ -62,6 +64,10 @@ type Config struct {
 	// Secrets returns the value of a secret for requests of a module to a host, or an error if there is none
 	// for it. Nil means that there are no secrets.
 	Secrets func(ns tenants.ID, module, name, host string) (string, error)
+	// Dial, when not nil, opens the guests' connections to "host:port" in place of the network, and Roots are
+	// whom they trust with a server's name; nil means the system's. For tests: no rule about addresses holds.
+	Dial  func(ctx context.Context, address string) (net.Conn, error)
+	Roots *x509.CertPool
 }
 
 func (c *Config) setDefaults() {
@@ -144,7 +150,7 @@ func Start(cfg Config) (*Host, error) {
 	}
 	rand.Read(h.seedKey) // never fails; see crypto/rand
 	var err error
-	if h.egress, err = egress.New(egress.Config{Logger: cfg.Logger, OwnAddrs: cfg.OwnAddrs, AllowLoopback: cfg.AllowLoopback}); err != nil {
+	if h.egress, err = egress.New(egress.Config{Logger: cfg.Logger, OwnAddrs: cfg.OwnAddrs, AllowLoopback: cfg.AllowLoopback, Dial: cfg.Dial, Roots: cfg.Roots}); err != nil {
 		return nil, err
 	}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
