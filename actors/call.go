@@ -47,19 +47,32 @@ const (
 // Call runs an action in the actor's next free turn and returns its answer once the turn, and all
 // that it may have read, is durable.
 func (h *Host) Call(ctx context.Context, id tenants.ActorID, r Request) (Reply, error) {
-	e, err := h.actionEntry(r)
+	wait, err := h.Begin(ctx, id, r)
 	if err != nil {
 		return Reply{}, err
 	}
+	return wait(ctx)
+}
+
+// Begin is Call in two steps: it returns when the request is in the actor's mailbox. wait, which is to be called
+// once, waits for the answer; if its ctx ends first the client has gone.
+func (h *Host) Begin(ctx context.Context, id tenants.ActorID, r Request) (wait func(context.Context) (Reply, error), err error) {
+	e, err := h.actionEntry(r)
+	if err != nil {
+		return nil, err
+	}
 	if err := checkOnce(r.Once); err != nil {
-		return Reply{}, err
+		return nil, err
 	}
 	if r.Once != "" {
 		e.once(newOnceKey("action", r.Caller, r.Action, r.Once, r.Args, r.Raw))
 	}
 	e.outside = true
 	e.lineage = lineage{subject: r.Caller, origin: r.Caller}
-	return h.post(ctx, id, e)
+	if err := h.put(ctx, id, e); err != nil {
+		return nil, err
+	}
+	return e.wait, nil
 }
 
 // actionEntry returns an entry that runs an action.
