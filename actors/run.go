@@ -146,10 +146,10 @@ func (a *actor) commit(d *kv.Delta, changes *kv.Overlay, o *outbox) {
 }
 
 // release lets the outbox of a turn that writes nothing out, behind the deltas that it may have
-// read.
+// read. If one of them was refused meanwhile the turn never was: none was when it began.
 func (a *actor) release(o *outbox) {
 	if !a.flight.follow(o) {
-		o.release(nil)
+		o.release(a.flight.broken())
 	}
 }
 
