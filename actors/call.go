@@ -17,6 +17,10 @@ type Request struct {
 	Raw    []byte
 	IsRaw  bool
 	Caller string // verified subject of the client; empty means anonymous
+	Origin string // of the web page, as the browser says; empty means none
+	// Params and Head are for modules with connection hooks, which run around the action. Nil means none.
+	Params json.RawMessage
+	Head   *abi.RequestHead
 }
 
 // Reply is the answer to a Request.
@@ -40,7 +44,13 @@ const (
 // Call runs an action in the actor's next free turn and returns its answer once the turn, and all
 // that it may have read, is durable.
 func (h *Host) Call(ctx context.Context, id tenants.ActorID, r Request) (Reply, error) {
-	e, err := h.actionEntry(r)
+	if err := checkParams(r.Params); err != nil {
+		return Reply{}, err
+	}
+	if err := h.checkOrigin(ctx, id, r.Origin); err != nil {
+		return Reply{}, err
+	}
+	e, err := h.actionEntry(r, func(t *turn, k *ask) error { return t.around(k, r.Params, r.Head) })
 	if err != nil {
 		return Reply{}, err
 	}
@@ -49,8 +59,8 @@ func (h *Host) Call(ctx context.Context, id tenants.ActorID, r Request) (Reply, 
 	return h.post(ctx, id, e)
 }
 
-// actionEntry returns an entry that runs an action.
-func (h *Host) actionEntry(r Request) (*entry, error) {
+// actionEntry returns an entry that runs an action, after what is to come before it in the same turn.
+func (h *Host) actionEntry(r Request, before ...func(*turn, *ask) error) (*entry, error) {
 	if len(r.Args) > abi.MaxArgs || len(r.Raw) > abi.MaxArgs {
 		return nil, abi.Errorf(abi.CodeBodyTooLarge, "the arguments are larger than %d bytes", abi.MaxArgs)
 	}
@@ -58,7 +68,14 @@ func (h *Host) actionEntry(r Request) (*entry, error) {
 		r.Args = json.RawMessage("[]")
 	}
 	k := &ask{Turn: abi.Turn{Kind: abi.KindAction, Name: r.Action, Args: r.Args}, raw: r.Raw, isRaw: r.IsRaw}
-	return newEntry(entryTurn, h.deadline(), func(t *turn) (Reply, error) { return t.action(k) }), nil
+	return newEntry(entryTurn, h.deadline(), func(t *turn) (Reply, error) {
+		for _, f := range before {
+			if err := f(t, k); err != nil {
+				return Reply{}, err
+			}
+		}
+		return t.action(k)
+	}), nil
 }
 
 // action runs an action, if the actor has it.

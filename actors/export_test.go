@@ -26,3 +26,10 @@ func (h *Host) mailOf(id tenants.ActorID) (posted, waiting int) {
 	defer a.mail.mu.Unlock()
 	return a.mail.posted, len(a.mail.queue)
 }
+
+// ConnSets returns for how many actors the host keeps connections.
+func (h *Host) ConnSets() int {
+	h.connMu.Lock()
+	defer h.connMu.Unlock()
+	return len(h.conns)
+}

@@ -101,6 +101,10 @@ type Host struct {
 	byAddr   map[tenants.Address]*actor        // of awake; not those that are being born
 	births   map[tenants.Address]chan struct{} // closed when the birth has ended, well or not
 	draining bool
+
+	connMu     sync.Mutex // guards conns
+	conns      map[tenants.ActorID]*connSet
+	delivering sync.WaitGroup // goroutines that hand to sinks
 }
 
 // Start returns a running Host. Actors that have something due begin at once.
@@ -121,6 +125,7 @@ func Start(cfg Config) (*Host, error) {
 		awake:     map[tenants.ActorID]*actor{},
 		byAddr:    map[tenants.Address]*actor{},
 		births:    map[tenants.Address]chan struct{}{},
+		conns:     map[tenants.ActorID]*connSet{},
 	}
 	rand.Read(h.seedKey) // never fails; see crypto/rand
 	h.ctx, h.cancel = context.WithCancel(context.Background())
@@ -189,6 +194,7 @@ func (h *Host) Close() error {
 	cancel()
 	h.Drain(ctx)
 	h.alarm.stop(h.cancel)
+	h.delivering.Wait()
 	return nil
 }
 
@@ -247,22 +253,26 @@ func (h *Host) forget(a *actor) {
 
 // post puts an entry into an actor's mailbox, waking the actor if need be, and waits for the answer.
 func (h *Host) post(ctx context.Context, id tenants.ActorID, e *entry) (Reply, error) {
+	if err := h.put(ctx, id, e); err != nil {
+		return Reply{}, err
+	}
+	return e.wait(ctx)
+}
+
+// put is post without the wait for the answer.
+func (h *Host) put(ctx context.Context, id tenants.ActorID, e *entry) error {
 	for {
 		a, err := h.wake(id)
 		if err != nil {
-			return Reply{}, err
+			return err
 		}
-		switch err := a.mail.put(e); {
-		case errors.Is(err, errAsleep):
-			select {
-			case <-a.done: // and then it can be woken again
-			case <-ctx.Done():
-				return Reply{}, abi.Wrap(abi.CodeActionTimedOut, context.Cause(ctx))
-			}
-		case err != nil:
-			return Reply{}, err
-		default:
-			return e.wait(ctx)
+		if err := a.mail.put(e); !errors.Is(err, errAsleep) {
+			return err
+		}
+		select {
+		case <-a.done: // and then it can be woken again
+		case <-ctx.Done():
+			return abi.Wrap(abi.CodeActionTimedOut, context.Cause(ctx))
 		}
 	}
 }

@@ -77,6 +77,21 @@ func (r *request) wait(ctx context.Context) (Reply, error) {
 	}
 }
 
+// waitTaken is wait for one that must know how a request ended that was taken, even if ctx ends: every turn
+// ends by its deadline.
+func (r *request) waitTaken(ctx context.Context) (Reply, error) {
+	select {
+	case got := <-r.result:
+		return got.reply, got.err
+	case <-ctx.Done():
+	}
+	if r.state.CompareAndSwap(requestWaiting, requestGivenUp) {
+		return Reply{}, &abi.Error{Code: abi.CodeActionTimedOut, Message: "The client went away", Cause: context.Cause(ctx)}
+	}
+	got := <-r.result
+	return got.reply, got.err
+}
+
 // openRequests are the requests of one actor that outlived their turns. They belong to the actor's
 // goroutine. Each ends at its deadline at the latest.
 type openRequests struct {

@@ -113,6 +113,7 @@ func (t *turn) end() {
 
 // commitTurn hands what a turn wrote to the store; the outbox opens when it is durable.
 func (a *actor) commitTurn(t *turn, o *outbox) error {
+	t.publishConns()
 	if t.changes.Len() == 0 {
 		a.release(o)
 		return nil
