@@ -18,9 +18,10 @@ type Request struct {
 	IsRaw  bool
 	Caller string // verified subject of the client; empty means anonymous
 	Origin string // of the web page, as the browser says; empty means none
-	// Params and Head are for modules with connection hooks, which run around the action. Nil means none.
+	// Params and Head are for modules with connection hooks, which run around the action. Nil means none. Head
+	// is called in the turn, and for such modules only.
 	Params json.RawMessage
-	Head   *abi.RequestHead
+	Head   func() abi.RequestHead
 }
 
 // Reply is the answer to a Request.

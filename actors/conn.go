@@ -115,49 +115,46 @@ func (c *Conn) entry(run func(*turn) (Reply, error)) *entry {
 func (c *Conn) lineage() lineage { return lineage{subject: c.subject, origin: c.subject} }
 
 // Call runs an action for the client. It returns when the request is in the actor's mailbox, or was refused, and
-// blocks while too much of the client's is on its way. done is called once, from any goroutine, AFTER every
-// event of the turn was handed to the sinks.
-func (c *Conn) Call(ctx context.Context, r Request, done func(Reply, error)) {
+// blocks while too much of the client's is on its way. done is called once, AFTER every event of the turn was
+// handed to the sinks, in the order of the turns; like a sink it must not block.
+func (c *Conn) Call(r Request, done func(Reply, error)) {
 	e, err := c.set.host.actionEntry(r, func(t *turn, k *ask) error { return t.callOn(c, k) })
 	if err != nil {
 		done(Reply{}, err)
 		return
 	}
 	e.lineage, e.outside = c.lineage(), true
-	c.pass(ctx, ctx, e, len(r.Args), done)
+	c.pass(e, len(r.Args), true, done)
 }
 
 // Subscribe begins or ends a subscription. It is like Call.
-func (c *Conn) Subscribe(ctx context.Context, event string, on bool, done func(error)) {
+func (c *Conn) Subscribe(event string, on bool, done func(error)) {
 	e := c.entry(func(t *turn) (Reply, error) { return Reply{}, t.subscribe(c, event, on) })
-	c.pass(ctx, ctx, e, len(event), func(_ Reply, err error) { done(err) })
+	c.pass(e, len(event), true, func(_ Reply, err error) { done(err) })
 }
 
-// Message passes on a message of a raw socket, in order with others. It is like Call, but a message that was
-// accepted reaches the actor even if ctx ends: the client may close its socket right after it.
-func (c *Conn) Message(ctx context.Context, data []byte, text bool, done func(error)) {
+// Message passes on a message of a raw socket. It is like Call, but a message that was taken reaches the actor
+// even if the socket is closed right after it.
+func (c *Conn) Message(data []byte, text bool, done func(error)) {
 	e := c.entry(func(t *turn) (Reply, error) { return Reply{}, t.message(c, data, text) })
-	c.pass(ctx, context.WithoutCancel(ctx), e, len(data), func(_ Reply, err error) { done(err) })
+	c.pass(e, len(data), false, func(_ Reply, err error) { done(err) })
 }
 
-// pass posts an entry of size bytes; waiting is the context for its answer.
-func (c *Conn) pass(ctx, waiting context.Context, e *entry, size int, done func(Reply, error)) {
-	if err := c.window.enter(ctx, size); err != nil {
-		done(Reply{}, abi.Wrap(abi.CodeActionTimedOut, err))
-		return
+// pass posts an entry of size bytes. Closed gives it up if nobody else will want it then.
+func (c *Conn) pass(e *entry, size int, giveUp bool, done func(Reply, error)) {
+	c.window.enter(e.request, size, giveUp)
+	e.done = func(reply Reply, err error) {
+		c.set.deliver(len(reply.Output)+len(reply.Raw)+len(reply.Bytes), func() {
+			c.window.leave(e.request, size)
+			done(reply, err)
+		})
 	}
-	if err := c.set.host.put(ctx, c.actor, e); err != nil {
-		c.window.leave(size)
-		done(Reply{}, err)
-		return
+	if err := c.set.host.put(c.set.host.ctx, c.actor, e); err != nil {
+		e.answer(Reply{}, err)
 	}
-	go func() { // ends with the request, at its deadline at the latest
-		reply, err := e.wait(waiting)
-		c.set.flush()
-		c.window.leave(size)
-		done(reply, err)
-	}()
 }
+
+var errGone = &abi.Error{Code: abi.CodeActionTimedOut, Message: "The client went away"}
 
 // How long Closed waits before it tells the actor again.
 const (
@@ -171,6 +168,7 @@ const (
 func (c *Conn) Closed(code int, reason string, clean bool) {
 	defer c.set.end(c.actor)
 	h := c.set.host
+	c.window.giveUp(errGone)
 	gone, _ := json.Marshal(abi.Gone{Code: code, Reason: reason, Clean: clean}) // numbers and text always encode
 	for pause := retellFirst; ; pause = min(2*pause, retellMost) {
 		e := c.entry(func(t *turn) (Reply, error) { return Reply{}, t.seeOff(c, gone) })
@@ -208,6 +206,7 @@ func (h *Host) rest(d time.Duration) bool {
 
 // ConnInfo describes a connection to whoever looks at the actor.
 type ConnInfo struct {
+	Number  uint64 // among the actor's, in the order in which they came
 	ID      string
 	Kind    string
 	Subject string
@@ -232,7 +231,7 @@ func (h *Host) Connections(ctx context.Context, id tenants.ActorID) ([]ConnInfo,
 		v := c.durable
 		s.mu.Unlock()
 		if v.isMember() {
-			list = append(list, ConnInfo{ID: c.id, Kind: c.kind, Subject: c.subject, Params: len(c.params), State: len(v.state), Events: v.events, Since: c.since})
+			list = append(list, ConnInfo{Number: c.number, ID: c.id, Kind: c.kind, Subject: c.subject, Params: len(c.params), State: len(v.state), Events: v.events, Since: c.since})
 		}
 	}
 	return list, nil

@@ -35,6 +35,8 @@ func (s *sink) Event(f *actors.EventFrame)     { s.add("%s%s", f.Name, f.Args) }
 func (s *sink) Message(data []byte, text bool) { s.add("message %q %v", data, text) }
 func (s *sink) Close(code int, reason string)  { s.add("close %d %s", code, reason) }
 
+func (s *sink) Busy() bool { return false }
+
 func (s *sink) String() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -81,7 +83,7 @@ func (c *client) call(steps ...actorstest.Step) ([]actorstest.Outcome, error) {
 		err error
 	}
 	ch := make(chan result, 1)
-	c.Call(context.Background(), actors.Request{Action: "do", Args: args}, func(r actors.Reply, err error) { ch <- result{r.Output, err} })
+	c.Call(actors.Request{Action: "do", Args: args}, func(r actors.Reply, err error) { ch <- result{r.Output, err} })
 	r := <-ch
 	if r.err != nil {
 		return nil, r.err
@@ -92,13 +94,13 @@ func (c *client) call(steps ...actorstest.Step) ([]actorstest.Outcome, error) {
 
 func (c *client) subscribe(event string, on bool) error {
 	ch := make(chan error, 1)
-	c.Subscribe(context.Background(), event, on, func(err error) { ch <- err })
+	c.Subscribe(event, on, func(err error) { ch <- err })
 	return <-ch
 }
 
 func (c *client) message(data string, text bool) error {
 	ch := make(chan error, 1)
-	c.Message(context.Background(), []byte(data), text, func(err error) { ch <- err })
+	c.Message([]byte(data), text, func(err error) { ch <- err })
 	return <-ch
 }
 

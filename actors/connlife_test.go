@@ -238,7 +238,9 @@ func TestConnectWithoutHooks(t *testing.T) {
 // A stateless action on a module with connection hooks has a connection for its one turn.
 func TestStatelessCall(t *testing.T) {
 	s, id := hooked(t, "events", actorstest.Options{})
-	r := actors.Request{Action: "do", Caller: "ann", Params: json.RawMessage(`{"p":1}`), Head: &abi.RequestHead{Method: "POST", URL: "/action/do", Remote: "1.2.3.4"}}
+	r := actors.Request{Action: "do", Caller: "ann", Params: json.RawMessage(`{"p":1}`), Head: func() abi.RequestHead {
+		return abi.RequestHead{Method: "POST", URL: "/action/do", Remote: "1.2.3.4"}
+	}}
 	r.Args, _ = json.Marshal([]any{[]any{step("turn"), step("conn_state_set", "$CONN", `1`), step("conn_send", "$CONN", "e", `[]`), step("conn_get", "$CONN")}})
 	reply, err := s.Host.Call(t.Context(), id, r)
 	if err != nil {

@@ -137,7 +137,7 @@ func (t *turn) message(c *Conn, data []byte, text bool) error {
 
 // around makes a call that came without a connection one with a connection of its own, if the guest has hooks
 // to run around it. It costs other calls nothing.
-func (t *turn) around(k *ask, params json.RawMessage, head *abi.RequestHead) error {
+func (t *turn) around(k *ask, params json.RawMessage, head func() abi.RequestHead) error {
 	m := t.manifest()
 	if !m.HasHook(abi.HookConnect) && !m.HasHook(abi.HookDisconnect) {
 		return nil
@@ -151,7 +151,7 @@ func (t *turn) around(k *ask, params json.RawMessage, head *abi.RequestHead) err
 	if head == nil {
 		return nil
 	}
-	b, err := json.Marshal(head)
+	b, err := json.Marshal(head())
 	if err != nil {
 		return fmt.Errorf("actors: encode a request's head: %w", err)
 	}

@@ -2,8 +2,8 @@ package actors
 
 import (
 	"encoding/json"
-	"runtime"
 	"sync"
+	"time"
 )
 
 // Sink is a connection's socket, as the actor sees it. Its methods are called one after the other and must not
@@ -17,6 +17,8 @@ type Sink interface {
 	Message(data []byte, text bool)
 	// Close ends the socket with a WebSocket close code.
 	Close(code int, reason string)
+	// Busy reports whether much is queued that is not waiting for a slow reader.
+	Busy() bool
 }
 
 // EventFrame is an event on its way to connections.
@@ -56,7 +58,9 @@ type deliveries struct {
 	weight  int    // bytes of those that wait
 	active  bool   // the goroutine runs
 
-	subscribers map[string]map[*Conn]struct{} // by event; the goroutine's
+	// The goroutine's.
+	opened      map[*Conn]struct{}
+	subscribers map[string]map[*Conn]struct{} // by event
 }
 
 type delivery struct {
@@ -67,22 +71,29 @@ type delivery struct {
 // Bounds on what waits to be delivered to one actor's connections: past them its turns wait. Deliveries do not
 // block, so that ends.
 const (
-	maxDeliveries     = 4096
-	maxDeliveryBytes  = 8 << 20
-	deliveriesInARow  = 64 // and then the sockets' writers get a chance, or bursts would overflow healthy queues
-	deliveryOverheads = 64 // bytes that one delivery is counted for, beside its own
+	maxDeliveries    = 4096
+	maxDeliveryBytes = 8 << 20
+	deliveryOverhead = 64 // bytes that one delivery is counted for, beside its own
+)
+
+// A burst fills the queue of a healthy reader before its writer gets to run. So after so many deliveries without
+// a pause those whose writer is about to run get a moment.
+const (
+	deliveriesInARow = 64
+	pauseTime        = time.Millisecond
+	maxPauses        = 200
 )
 
 func (d *deliveries) init(mu *sync.Mutex, running *sync.WaitGroup) {
 	d.mu, d.running, d.moved.L = mu, running, mu
-	d.subscribers = map[string]map[*Conn]struct{}{}
+	d.opened, d.subscribers = map[*Conn]struct{}{}, map[string]map[*Conn]struct{}{}
 }
 
 // deliver lets f run after everything that was queued before.
 func (d *deliveries) deliver(bytes int, f func()) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	bytes += deliveryOverheads
+	bytes += deliveryOverhead
 	d.queue = append(d.queue, delivery{bytes, f})
 	d.weight += bytes
 	d.asked++
@@ -107,13 +118,34 @@ func (d *deliveries) run() {
 			bytes += batch[i].bytes
 			batch[i].do = nil
 		}
-		runtime.Gosched()
+		if len(batch) == deliveriesInARow {
+			d.pause()
+		}
 		d.mu.Lock()
 		d.weight -= bytes
 		d.done += uint64(len(batch))
 		d.moved.Broadcast()
 	}
 	d.queue, d.active = nil, false
+}
+
+// pause lets sinks that are busy catch up, but waits for none for long.
+func (d *deliveries) pause() {
+	for range maxPauses {
+		if !d.anyBusy() {
+			return
+		}
+		time.Sleep(pauseTime)
+	}
+}
+
+func (d *deliveries) anyBusy() bool {
+	for c := range d.opened {
+		if c.sink.Busy() {
+			return true
+		}
+	}
+	return false
 }
 
 // flush returns when everything that is queued now has been delivered.
@@ -138,12 +170,13 @@ func (d *deliveries) waitForRoom() {
 // exactly the events that come after it.
 func (d *deliveries) route(c *Conn, v *connValue) {
 	if v.member && !c.open {
-		c.open = true
+		c.open, d.opened[c] = true, struct{}{}
 		c.sink.Open(c)
 	}
 	wanted := v.events
 	if !v.member {
 		c.open, wanted = false, nil
+		delete(d.opened, c)
 	}
 	for _, e := range c.routed {
 		if list := d.subscribers[e]; len(list) > 1 {

@@ -16,8 +16,9 @@ type request struct {
 	lineage
 	deadline time.Time
 	state    atomic.Int32
-	result   chan result // capacity 1
-	id       uint64      // within the actor's life; zero until its turn has begun
+	result   chan result        // capacity 1
+	done     func(Reply, error) // not nil: also told of the answer, once; must not block
+	id       uint64             // within the actor's life; zero until its turn has begun
 }
 
 // lineage is where a request comes from.
@@ -48,7 +49,17 @@ func (r *request) take() bool { return r.state.CompareAndSwap(requestWaiting, re
 func (r *request) answer(reply Reply, err error) {
 	select {
 	case r.result <- result{reply, err}:
+		if r.done != nil {
+			r.done(reply, err)
+		}
 	default:
+	}
+}
+
+// giveUp answers a request that nobody has taken; it will never run.
+func (r *request) giveUp(err error) {
+	if r.state.CompareAndSwap(requestWaiting, requestGivenUp) {
+		r.answer(Reply{}, err)
 	}
 }
 

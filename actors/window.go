@@ -1,17 +1,14 @@
 package actors
 
-import (
-	"context"
-	"sync"
-)
+import "sync"
 
-// window bounds what one client has on its way to an actor. One message passes at any size.
+// window holds what one client has on its way to an actor, and bounds it. One message passes at any size.
 type window struct {
-	mu    sync.Mutex // guards the fields below
-	n     int
-	bytes int
+	freed sync.Cond
 
-	freed chan struct{} // capacity 1: something has left
+	mu       sync.Mutex        // guards the fields below
+	requests map[*request]bool // on their way; true for those that are of no use once the client has gone
+	bytes    int
 }
 
 // Bounds of a window: enough that a client need not wait for each commit, and little enough for ten thousand.
@@ -20,38 +17,40 @@ const (
 	windowBytes   = 1 << 20
 )
 
-func (w *window) init() { w.freed = make(chan struct{}, 1) }
-
-// enter waits until size bytes may go. Only one goroutine may wait at a time.
-func (w *window) enter(ctx context.Context, size int) error {
-	for !w.tryEnter(size) {
-		select {
-		case <-w.freed:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
-	return nil
+func (w *window) init() {
+	w.freed.L, w.requests = &w.mu, map[*request]bool{}
 }
 
-func (w *window) tryEnter(size int) bool {
+// enter waits until a request of size bytes may go. Requests have deadlines, so the wait ends.
+func (w *window) enter(r *request, size int, useless bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.n > 0 && (w.n >= windowEntries || w.bytes+size > windowBytes) {
-		return false
+	for n := len(w.requests); n > 0 && (n >= windowEntries || w.bytes+size > windowBytes); n = len(w.requests) {
+		w.freed.Wait()
 	}
-	w.n++
+	w.requests[r] = useless
 	w.bytes += size
-	return true
 }
 
-func (w *window) leave(size int) {
+func (w *window) leave(r *request, size int) {
 	w.mu.Lock()
-	w.n--
+	defer w.mu.Unlock()
+	delete(w.requests, r)
 	w.bytes -= size
+	w.freed.Broadcast()
+}
+
+// giveUp ends what has not begun and is of no use any more.
+func (w *window) giveUp(err error) {
+	w.mu.Lock()
+	var all []*request
+	for r, useless := range w.requests {
+		if useless {
+			all = append(all, r)
+		}
+	}
 	w.mu.Unlock()
-	select {
-	case w.freed <- struct{}{}:
-	default:
+	for _, r := range all {
+		r.giveUp(err)
 	}
 }

@@ -76,6 +76,9 @@ func TestRoutesRefuseStrangers(t *testing.T) {
 			if without != "" {
 				f.do(rt.method, path, body, f.as(without)).wantError(t, 403, "auth", "forbidden")
 			}
+			if rt.socket() {
+				refuseStrangersOnSocket(t, f, path, with, without)
+			}
 			if strings.Contains(rt.path, "{actor}") || rt.gateway() {
 				// The actor exists, in default. Who speaks for other cannot tell.
 				f.do(rt.method, path, body, f.as(with, "other")).wantError(t, 404, "actor", "not_found")
@@ -91,8 +94,8 @@ func TestRoutesRefuseStrangers(t *testing.T) {
 			}
 		})
 	}
-	if len(f.host.calls) != 0 {
-		t.Errorf("strangers reached an actor: %v", f.host.calls)
+	if len(f.host.calls)+len(f.host.connects) != 0 {
+		t.Errorf("strangers reached an actor: %v %v", f.host.calls, f.host.connects)
 	}
 }
 
@@ -166,7 +169,7 @@ func TestEveryRouteIsReachable(t *testing.T) {
 
 func TestGatewayHint(t *testing.T) {
 	f := newFixture(t)
-	b := f.do("GET", "/gateway/x/connect?rvt-method=get", "", "no token").wantError(t, 404, "api", "not_found")
+	b := f.do("GET", "/gateway/x/inspector?rvt-method=get", "", "no token").wantError(t, 404, "api", "not_found")
 	if !strings.Contains(string(b.Metadata), "not there yet") {
 		t.Errorf("metadata %s", b.Metadata)
 	}
