@@ -299,6 +299,43 @@ func TestOrigins(t *testing.T) {
 	}
 }
 
+// An actor has so many connections, and so much of theirs in memory, and no more.
+func TestConnTotals(t *testing.T) {
+	s, id := hooked(t, "script", actorstest.Options{})
+	all := crowd(t, s, id, abi.ConnEvents, abi.MaxConns)
+	if _, err := connecting(s, id, abi.ConnEvents, ""); abi.CodeOf(err) != abi.CodeTooManyConns {
+		t.Errorf("one more: %v", err)
+	}
+	const size = 60 << 10
+	state := `"` + strings.Repeat("x", size-2) + `"`
+	set := 0
+	for code := int64(0); code == 0; {
+		var steps []actorstest.Step
+		for i := range 16 {
+			steps = append(steps, step("conn_state_set", all[set+i].ID(), state))
+		}
+		for _, o := range do(t, s, id, steps...) {
+			if code = o.N; code != 0 {
+				break
+			}
+			set++
+		}
+		if code != 0 && code != -int64(abi.CodeConnStateTooLarge) {
+			t.Fatalf("state %d gave %d", set, code)
+		}
+	}
+	if set != 64<<20/size {
+		t.Errorf("%d states of %d bytes fit", set, size)
+	}
+	if _, err := s.Call(id, "do", []any{step("conn_list"), step("return", "1")}); err != nil { // 64 MiB would end the guest
+		t.Errorf("the list: %v", err)
+	}
+	all[0].Closed(1000, "", true)
+	if _, err := connecting(s, id, abi.ConnEvents, ""); err != nil {
+		t.Errorf("after one has gone: %v", err)
+	}
+}
+
 // A client that goes while its connect waits leaves nothing.
 func TestConnectGivenUp(t *testing.T) {
 	s, id := hooked(t, "events", actorstest.Options{})
