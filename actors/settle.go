@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -100,7 +101,18 @@ func (h *Host) glance() (glance, error) {
 			g.stir = fmt.Sprintf("actor %s: %s", a.id, stir)
 		}
 	}
+	if h.isDelivering() {
+		g.stir = "events are on their way to connections"
+	}
 	return g, h.glanceAsleep(&g, all, now)
+}
+
+// isDelivering reports whether something is on its way to connections.
+func (h *Host) isDelivering() bool {
+	h.connMu.Lock()
+	all := slices.Collect(maps.Values(h.conns))
+	h.connMu.Unlock()
+	return slices.ContainsFunc(all, func(s *connSet) bool { return s.isActive() })
 }
 
 // glance says what the actor does; stir is empty if it does nothing.
