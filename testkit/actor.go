@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 
 	"github.com/vivarium-run/vivarium/actors"
 	"github.com/vivarium-run/vivarium/actors/actorstest"
@@ -18,6 +19,7 @@ type Actor struct {
 	id      tenants.ActorID
 	name    string // for people
 	subject string // of the client that calls; empty means anonymous
+	params  []byte // that it says of itself
 }
 
 // Actor returns the actor at an address, made without input if there is none. It fails the test if that
@@ -83,6 +85,15 @@ func (a *Actor) As(subject string) *Actor {
 	return &b
 }
 
+// With returns the same actor, called by a client with params, for the connection hooks that run around an
+// action.
+func (a *Actor) With(params any) *Actor {
+	a.k.tb.Helper()
+	b := *a
+	b.params = a.k.json(params)
+	return &b
+}
+
 // Call runs an action and decodes its result into what result points to, if it is not nil. The turn is on disk
 // when it returns. The error is what a client would get, an *abi.Error: see [IsUser] and abi.CodeOf.
 func (a *Actor) Call(result any, action string, args ...any) error {
@@ -117,7 +128,10 @@ func (a *Actor) Begin(action string, args ...any) *Pending {
 	if args == nil {
 		args = []any{}
 	}
-	wait, err := a.k.stack.Host.Begin(a.k.tb.Context(), a.id, actors.Request{Action: action, Args: a.k.json(args), Caller: a.subject})
+	wait, err := a.k.stack.Host.Begin(a.k.tb.Context(), a.id, actors.Request{
+		Action: action, Args: a.k.json(args), Caller: a.subject, Params: a.params,
+		Head: func() abi.RequestHead { return head(http.MethodPost, "/gateway/"+a.ID()+"/action/"+action) },
+	})
 	return &Pending{a, err, wait}
 }
 
@@ -127,8 +141,21 @@ func (p *Pending) Result(result any) error {
 		return p.err
 	}
 	r, err := p.wait(p.a.k.tb.Context())
-	if err != nil || result == nil {
+	if err != nil {
 		return err
+	}
+	return decode(r, result)
+}
+
+// head is that of a request of the kit's.
+func head(method, url string) abi.RequestHead {
+	return abi.RequestHead{Method: method, URL: url, Remote: "127.0.0.1"}
+}
+
+// decode stores an action's result in what result points to, if it is not nil.
+func decode(r actors.Reply, result any) error {
+	if result == nil {
+		return nil
 	}
 	if r.Kind == actors.ReplyBytes {
 		b, ok := result.(*[]byte)

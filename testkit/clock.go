@@ -37,9 +37,14 @@ func (k *Kit) Settle() time.Time {
 	k.tb.Helper()
 	ctx, cancel := k.patience()
 	defer cancel()
-	next, err := k.stack.Host.Settle(ctx)
-	k.must(err)
-	return next
+	for {
+		before := k.closed.Load()
+		next, err := k.stack.Host.Settle(ctx)
+		k.must(err)
+		if k.closing.Wait(); k.closed.Load() == before {
+			return next // no client left meanwhile, which its actor was told
+		}
+	}
 }
 
 func (k *Kit) patience() (context.Context, context.CancelFunc) {

@@ -24,6 +24,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -71,6 +72,10 @@ type Kit struct {
 	seen  *seen
 	stack *actorstest.Stack
 	web   *web
+
+	clients []*Client      // of this life of the host
+	closing sync.WaitGroup // clients that tell the host that they have gone
+	closed  atomic.Int64   // of them, ever
 }
 
 // Start builds the guest, starts a host with it and stops that when the test ends.

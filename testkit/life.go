@@ -30,6 +30,7 @@ func (k *Kit) reopen(d time.Duration) {
 	k.web.stop()
 	k.web = nil
 	k.stack.Close()
+	k.hangUp()
 	k.clock.Advance(d)
 	k.open()
 }
