@@ -47,6 +47,7 @@ var alone = map[string]string{
 	"github.com/extism/go-pdk":          "guest-sdk",
 	"github.com/elastic/go-seccomp-bpf": "sandbox",
 	"github.com/klauspost/compress":     "sandbox",
+	"github.com/netresearch/go-cron":    "actors",
 	"golang.org/x/sys":                  "sandbox",
 }
 
