@@ -32,7 +32,9 @@ type actor struct {
 	roused   func() // not nil: the alarm woke it, and waits until it has got to its work
 	requests openRequests
 	agenda   agenda
+	waiters  waiters   // senders that wait for their queue messages
 	due      time.Time // what the store has, or will have, as the space's due moment
+	resting  time.Time // nothing that is due is tried before
 	lease    kv.Lease
 	number   uint64 // of the newest delta handed to the store
 	turns    uint64 // begun since the actor woke
@@ -150,7 +152,8 @@ func (a *actor) take() *entry {
 
 // takeDue returns the turn of an agenda row that is due, or nil.
 func (a *actor) takeDue() *entry {
-	for a.h.Ready() == nil {
+	a.takeUpAgain()
+	for a.h.Ready() == nil && !a.h.now().Before(a.resting) {
 		key, ok := a.agenda.take(a.h.now())
 		if !ok {
 			return nil
@@ -185,19 +188,39 @@ func (a *actor) workOn(key string) (*entry, error) {
 }
 
 // read returns a row as the newest turn left it.
-func (a *actor) read(key []byte) ([]byte, error) {
-	view := kv.View{Layers: a.flight.layers(&kv.Overlay{}), Store: a.h.cfg.Store, Space: a.id.Space()}
-	return view.Get(a.h.ctx, key)
+func (a *actor) read(key []byte) ([]byte, error) { return a.view().Get(a.h.ctx, key) }
+
+// view shows the actor's rows as the newest turn left them.
+func (a *actor) view() kv.View {
+	return kv.View{Layers: a.flight.layers(&kv.Overlay{}), Store: a.h.cfg.Store, Space: a.id.Space()}
 }
 
 // mayRest reports whether the actor may sleep, as far as it is its own business. While requests are open
-// it may not: what answers them may be in the guest's memory.
-func (a *actor) mayRest() bool { return a.requests.expire(time.Now()) == 0 }
+// it may not: what answers them may be in the guest's memory. A host that stops handles no more messages, so
+// nobody need wait for one.
+func (a *actor) mayRest() bool {
+	switch {
+	case a.h.ctx.Err() != nil:
+		return true
+	case a.h.Ready() != nil:
+		return a.requests.expire(time.Now()) == 0
+	}
+	return a.awaited() == 0
+}
+
+// awaited returns how many requests wait for a later turn.
+func (a *actor) awaited() int {
+	now := time.Now()
+	return a.requests.expire(now) + a.waiters.expire(now)
+}
 
 // await returns when there may be something to do.
 func (a *actor) await(idle *time.Timer) {
 	var due <-chan time.Time
 	if next := a.agenda.next(); !next.IsZero() {
+		if next.Before(a.resting) {
+			next = a.resting
+		}
 		timer := time.NewTimer(max(0, min(next.Sub(a.h.now()), longest)))
 		defer timer.Stop()
 		due = timer.C
@@ -206,7 +229,7 @@ func (a *actor) await(idle *time.Timer) {
 	case <-a.mail.ready:
 	case <-due:
 	case <-idle.C:
-		if a.requests.expire(time.Now()) > 0 {
+		if a.awaited() > 0 {
 			idle.Reset(a.h.cfg.IdleTime)
 			return
 		}
@@ -245,6 +268,7 @@ func (a *actor) serve(e *entry) bool {
 	} else {
 		e.answer(Reply{}, err)
 	}
+	a.putBack(e, err)
 	if err != nil && (a.newborn || errors.Is(err, errNoActor)) {
 		a.mail.fail(errNoActor) // it never was, or is no more
 		return false
@@ -381,6 +405,7 @@ func (a *actor) destroy(e *entry) bool {
 func (a *actor) end() {
 	a.flight.drain()
 	a.requests.lose(errReplyLost)
+	a.waiters.giveUp()
 	a.putToSleep()
 	a.gotToWork()
 	if a.code != nil {
@@ -390,12 +415,7 @@ func (a *actor) end() {
 		a.h.cfg.Store.Release(a.lease)
 	}
 	a.h.forget(a)
-	if next := a.agenda.due(); !next.IsZero() && !a.gone {
-		if !next.After(a.h.now()) {
-			a.h.alarm.rest(a.id) // it could not do its work
-		}
-		a.h.alarm.again()
-	}
+	a.leaveWork()
 	close(a.done)
 }
 

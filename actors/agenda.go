@@ -58,8 +58,9 @@ var agendaWorks = map[agendaKind]agendaWork{}
 // agenda is the index of an actor's agenda rows by due moment, as of its newest turn. It belongs to the
 // actor's goroutine.
 type agenda struct {
-	items map[string]*agendaItem // by key
-	queue agendaQueueOrder       // those that are not busy
+	items  map[string]*agendaItem // by key
+	queue  agendaQueueOrder       // those that are not busy
+	counts map[agendaKind]int
 }
 
 type agendaItem struct {
@@ -101,10 +102,11 @@ func (g *agenda) set(key string, row []byte) error {
 	}
 	g.remove(key)
 	if g.items == nil {
-		g.items = map[string]*agendaItem{}
+		g.items, g.counts = map[string]*agendaItem{}, map[agendaKind]int{}
 	}
 	it := &agendaItem{key: key, due: due.UnixMilli()}
 	g.items[key] = it
+	g.counts[agendaKind(key[1])]++
 	heap.Push(&g.queue, it)
 	return nil
 }
@@ -115,6 +117,7 @@ func (g *agenda) remove(key string) {
 		return
 	}
 	delete(g.items, key)
+	g.counts[agendaKind(key[1])]--
 	if it.at >= 0 {
 		heap.Remove(&g.queue, it.at)
 	}
@@ -125,6 +128,9 @@ func (g *agenda) remove(key string) {
 func (g *agenda) due() time.Time {
 	var first int64
 	for _, it := range g.items {
+		if len(g.queue) == len(g.items) {
+			break // none is busy, as mostly
+		}
 		if it.at < 0 && (first == 0 || it.due < first) {
 			first = it.due
 		}
@@ -153,6 +159,16 @@ func (g *agenda) take(now time.Time) (key string, ok bool) {
 	}
 	it := heap.Pop(&g.queue).(*agendaItem)
 	return it.key, true
+}
+
+// seize makes a row busy that waits, and reports whether it did.
+func (g *agenda) seize(key string, now time.Time) bool {
+	it := g.items[key]
+	if it == nil || it.at < 0 || it.due > now.UnixMilli() {
+		return false
+	}
+	heap.Remove(&g.queue, it.at)
+	return true
 }
 
 // idle lets a busy row wait again, not before a moment.

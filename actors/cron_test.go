@@ -85,7 +85,9 @@ func TestCronDailyRunsOnceADay(t *testing.T) {
 				if !next.After(at) {
 					t.Fatalf("%s %s: %s is not after %s", zone, expression, next, at)
 				}
-				day := func(m time.Time) int { return int(time.Date(m.Year(), m.Month(), m.Day(), 0, 0, 0, 0, time.UTC).Unix() / 86400) }
+				day := func(m time.Time) int {
+					return int(time.Date(m.Year(), m.Month(), m.Day(), 0, 0, 0, 0, time.UTC).Unix() / 86400)
+				}
 				if got, last := day(next.In(c.zone)), day(at.In(c.zone)); got != last+1 {
 					t.Fatalf("%s %s: after %s comes %s", zone, expression, at.In(c.zone), next.In(c.zone))
 				}

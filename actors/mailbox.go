@@ -114,6 +114,7 @@ func (m *mailbox) fail(err error) {
 	if m.closed == nil {
 		m.closed = err
 	}
+	m.signal()
 	m.mu.Unlock()
 	for _, e := range queue {
 		if e.take() {
@@ -133,6 +134,9 @@ type entry struct {
 	// settle, when not nil, is for work that a durable record began. After a failure of run it writes, in a
 	// turn that is committed instead, what becomes of the record. Refusals of ours do not come to it.
 	settle func(t *turn, failure error) error
+	// rows are the keys of the agenda rows that the entry works on. Those that its turn leaves as they are,
+	// because it was refused, wait again when it has ended.
+	rows []string
 }
 
 type entryKind uint8

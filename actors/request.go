@@ -17,7 +17,8 @@ type request struct {
 	deadline time.Time
 	state    atomic.Int32
 	result   chan result // capacity 1
-	id       uint64      // within the actor's life; zero until its turn has begun
+	id       uint64      // within the actor's life; zero until its turn has begun, and if nobody waits
+	held     bool        // what will answer it is durable: the loss of an instance does not lose it
 }
 
 // lineage is where a request comes from.
@@ -86,7 +87,7 @@ type openRequests struct {
 
 // number gives r its id.
 func (o *openRequests) number(r *request) {
-	if r.id == 0 {
+	if r.id == 0 && r.result != nil {
 		o.last++
 		r.id = o.last
 	}
@@ -117,9 +118,12 @@ func (o *openRequests) expire(now time.Time) int {
 	return len(o.byID)
 }
 
-// lose answers all of them: what would have answered them is gone.
+// lose answers all of them that are not held: what would have answered them is gone.
 func (o *openRequests) lose(err error) {
 	for id, r := range o.byID {
+		if r.held {
+			continue
+		}
 		r.answer(Reply{}, err)
 		delete(o.byID, id)
 	}

@@ -302,6 +302,7 @@ func (a *actor) readReply(t *turn, c *hostfuncs.Call, k *ask, r *abi.Reply) (Rep
 // keepOpen lets the turn's request outlive it.
 func (t *turn) keepOpen() error {
 	if t.entry.result == nil {
+		t.left = true
 		return nil // nobody waits
 	}
 	if t.a.requests.expire(time.Now()) >= abi.MaxOpenRequests {

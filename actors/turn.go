@@ -33,11 +33,15 @@ type turn struct {
 	undo        []func() // what is taken back if it never is
 	guest       bool     // the guest ran
 	open        bool     // the request stays open
+	left        bool     // the guest wants to answer later, but nobody waits for this turn itself
+	made        int      // ids that the turn has given; see newID
 	events      int
 	outboxBytes int
 	varBytes    int // of all Extism vars, -1 until known
 	logBytes    int
 	partial     [2][]byte // stdout and stderr without a line end yet
+
+	grown map[agendaKind]int // agenda rows that the turn makes, less those that it removes; see dueRows
 
 	// startup is set while an instance is made: its code belongs to no request and leaves nothing.
 	startup bool
