@@ -35,8 +35,7 @@ func (q *request) action() (actors.Request, error) {
 	call := actors.Request{Action: q.params["action"], Caller: q.who.Subject}
 	switch q.Header.Get(encodingHeader) {
 	case "cbor", "bare":
-		return call, abi.Errorf(abi.CodeUnsupportedType, "the encoding %s is not supported yet: use json", q.Header.Get(encodingHeader)).
-			With(object{"encodings": []string{"json"}, "next": `create the client with {encoding: "json"}`})
+		return call, errEncoding(q.Header.Get(encodingHeader))
 	case "":
 		t := q.contentType()
 		call.IsRaw = t != "" && t != typeJSON
@@ -55,6 +54,11 @@ func (q *request) action() (actors.Request, error) {
 		return call, abi.Errorf(abi.CodeBodyTooLarge, "the arguments are longer than %d bytes", abi.MaxArgs)
 	}
 	return call, nil
+}
+
+func errEncoding(name string) error {
+	return abi.Errorf(abi.CodeUnsupportedType, "the encoding %s is not supported yet: use json", name).
+		With(object{"encodings": []string{"json"}, "next": `create the client with {encoding: "json"}`})
 }
 
 // resolve returns the id of the actor that the URL addresses, and creates it if the URL says so.
@@ -108,6 +112,6 @@ func writeReply(w http.ResponseWriter, r actors.Reply) error {
 // noGatewayPath answers for the gateway's other paths.
 func (s *Server) noGatewayPath(http.ResponseWriter, *request) error {
 	return abi.Errorf(abi.CodeNotFound, "").With(object{
-		"next": "this host serves POST /gateway/{actor}/action/{action}; queue, request, connect and websocket are not there yet",
+		"next": "this host serves POST /gateway/{actor}/action/{action} and /queue/{queue}; request, connect and websocket are not there yet",
 	})
 }

@@ -69,6 +69,9 @@ func TestRoutesRefuseStrangers(t *testing.T) {
 			if rt.method == "POST" {
 				body = `{"args":[]}`
 			}
+			if strings.HasSuffix(rt.path, "/queue/{queue}") {
+				body = `{"body":1}`
+			}
 			f.do(rt.method, path, body, "no token").wantError(t, 401, "auth", "unauthenticated")
 			f.do(rt.method, path, body, "Authorization: Bearer x.y.z").wantError(t, 401, "auth", "unauthenticated")
 			f.do(rt.method, path, body, "Authorization: Basic eDp5").wantError(t, 401, "auth", "unauthenticated")
@@ -130,7 +133,7 @@ func TestRouting(t *testing.T) {
 		{name: "gateway double slash in front", method: "POST", path: "/gateway//action/x?rvt-method=get", status: 404, group: "api", code: "not_found"},
 		{name: "gateway nested action", method: "POST", path: "/gateway/" + id + "/action/x/y", status: 404, group: "api", code: "not_found"},
 		{name: "gateway no action", method: "POST", path: "/gateway/" + id + "/action/", status: 404, group: "api", code: "not_found"},
-		{name: "gateway later paths", method: "POST", path: "/gateway/" + id + "/queue/x", status: 404, group: "api", code: "not_found"},
+		{name: "gateway later paths", method: "POST", path: "/gateway/" + id + "/request/x", status: 404, group: "api", code: "not_found"},
 	}
 	for _, tt := range tests {
 		for _, prefix := range []string{"", rivetPrefix} {
