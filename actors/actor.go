@@ -40,6 +40,7 @@ type actor struct {
 	turns    uint64 // begun since the actor woke
 	clock    time.Time
 	dueFirst bool // what is due comes before the mailbox, the next time
+	briefs   int  // brief entries taken since something else was
 	parked   bool // in the host's list of idle instances
 	reload   bool // the guest's memory may be ahead of the store
 	gone     bool // destroyed
@@ -136,8 +137,19 @@ func (a *actor) next(idle *time.Timer) *entry {
 	}
 }
 
-// take returns the oldest entry or what is due, by turns, or nil.
+// maxBriefs is how many brief entries may come in a row.
+const maxBriefs = 64
+
+// take returns the oldest entry or what is due, by turns, or nil. Brief entries come before both, some at a
+// time: the senders of messages do not wait for the handler of others, and it finds them together.
 func (a *actor) take() *entry {
+	if a.briefs < maxBriefs {
+		if e := a.mail.takeBrief(); e != nil {
+			a.briefs++
+			return e
+		}
+	}
+	a.briefs = 0
 	a.dueFirst = !a.dueFirst
 	if a.dueFirst {
 		if e := a.takeDue(); e != nil {

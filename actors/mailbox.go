@@ -68,6 +68,17 @@ func (m *mailbox) take() *entry {
 	return e
 }
 
+// takeBrief is take if the oldest entry is brief.
+func (m *mailbox) takeBrief() *entry {
+	m.mu.Lock()
+	brief := len(m.queue) > 0 && m.queue[0].brief
+	m.mu.Unlock()
+	if !brief {
+		return nil
+	}
+	return m.take()
+}
+
 // nudge asks the actor to sleep once it has nothing to do.
 func (m *mailbox) nudge() {
 	m.mu.Lock()
@@ -128,6 +139,7 @@ type entry struct {
 	*request
 	kind    entryKind
 	outside bool // counts against the mailbox
+	brief   bool // it only writes something down, for due work to take up
 	// run is what the turn does, on the actor's goroutine, with a guest or without one. What it leaves in
 	// the turn is committed if it returns no error.
 	run func(t *turn) (Reply, error)

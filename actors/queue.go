@@ -135,7 +135,7 @@ func (h *Host) Enqueue(ctx context.Context, id tenants.ActorID, m Message) (Comp
 		w = &request{deadline: time.Now().Add(min(m.Timeout, maxWait)), result: make(chan result, 1), held: true}
 	}
 	e := newEntry(entryTurn, h.deadline(), func(t *turn) (Reply, error) { return Reply{}, t.receive(m, w) })
-	e.outside = true
+	e.outside, e.brief = true, true
 	e.lineage = lineage{subject: m.Caller, origin: m.Caller}
 	if _, err := h.post(ctx, id, e); err != nil || w == nil {
 		return Completion{}, err
