@@ -5,7 +5,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GUEST_ENV   = GOOS=wasip1 GOARCH=wasm
 PLUGIN      = examples/wasm/extism-as
 
-.PHONY: check test race fuzz bench bench-turn generate deps strace crash attack wasm
+.PHONY: check test race fuzz bench bench-turn generate deps strace crash attack wasm schedules
 
 # test passes everything: checks, all tests, the race detector where there is concurrency, and the
 # guests of other languages built again from their source.
@@ -26,7 +26,7 @@ check:
 # it takes the tests about order, life and locks, not those about sizes.
 race:
 	go test -race -count=1 -timeout 20m ./kv/... ./tenants ./api ./hostfuncs/... ./sandbox/internal/compile ./sandbox/internal/image/... ./sandbox/internal/slots
-	go test -race -count=1 -timeout 20m -run 'Gate|Destroy|Drain|GetOrCreate|Instances|Flight|Refused|Leaves|Outcome|Mailbox|Sleeps|Plain' ./actors
+	go test -race -count=1 -timeout 20m -run 'Gate|Destroy|Drain|GetOrCreate|Instances|Flight|Refused|Leaves|Outcome|Mailbox|Sleeps|Plain|HammerQueue|QueueBatch|QueueDrain|ScheduleCommitRefused|QueueCommitRefused|ManySchedules' ./actors
 
 # wasm builds the committed guests of other languages again and tests what was built.
 wasm:
@@ -59,6 +59,10 @@ bench:
 # bench-turn measures turns without HTTP; add BENCHFLAGS=-cpuprofile=cpu.prof for a profile.
 bench-turn:
 	go test ./bench/inprocess -run '^$$' -bench . $(BENCHFLAGS)
+
+# schedules has 10,000 sleeping actors with one schedule each in the same second, and says how late they run.
+schedules:
+	go test -count=1 -v -timeout 30m -run TestManySchedulesAtOnce ./actors -schedules.actors 10000
 
 # strace shows, from outside, that every acknowledgement came after a sync.
 strace: deps
