@@ -470,6 +470,7 @@ func TestQueueCommitRefused(t *testing.T) {
 	s := openTimed(t, "")
 	id := s.Actor(tenants.Default, "script")
 	s.handle(id, S("return", "$ARGS"))
+	before := s.gate.Commits()
 	s.gate.Refuse(2, kv.ErrFenced) // the first is the message's own
 	answer := make(chan actors.Completion, 1)
 	go func() {
@@ -479,17 +480,13 @@ func TestQueueCommitRefused(t *testing.T) {
 		}
 		answer <- c
 	}()
-	before := s.gate.Commits()
-	s.eventually("the refused commit", func() bool { return s.gate.Commits() >= before+2 })
-	if list := s.waiting(id); len(list) != 1 || list[0].Attempts != 0 {
-		t.Errorf("waiting %+v", list)
-	}
-	s.pass(restTime)
+	s.eventually("the message", func() bool { list := s.waiting(id); return len(list) == 1 && list[0].Attempts == 0 })
+	s.eventually("it is handled", func() bool { s.pass(restTime); return len(s.deliveries(id)) == 1 })
 	if c := <-answer; string(c.Response) != "[1]" {
 		t.Errorf("the sender got %+v", c)
 	}
-	if d := s.deliveries(id); len(d) != 1 || heads(t, d[0])[0].Attempt != 1 {
-		t.Errorf("turns %+v", d)
+	if d := s.deliveries(id); len(d) != 1 || heads(t, d[0])[0].Attempt != 1 || s.gate.Commits() != before+3 {
+		t.Errorf("turns %+v, %d commits", d, s.gate.Commits()-before)
 	}
 }
 

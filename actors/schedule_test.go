@@ -355,19 +355,22 @@ func TestScheduleCommitRefused(t *testing.T) {
 		t.Run(refusal.Error(), func(t *testing.T) {
 			s := openTimed(t, "")
 			id := s.Actor(tenants.Default, "script")
-			once := s.MustDo(id, S("schedule_set", spec{"after": 1000, "action": "do"}, tick()))[0].B
+			once := s.MustDo(id, S("schedule_set", spec{"after": 1000, "action": "do"}, do(S("kv_put", "ran", "yes"))))[0].B
 			s.gate.Refuse(1, refusal)
 			s.gate.Refuse(2, refusal)
-			for tries := s.gate.Commits(); s.gate.Commits() < tries+2; {
-				before := s.gate.Commits()
-				s.pass(restTime)
-				s.eventually("a try", func() bool { return s.gate.Commits() > before })
+			before := s.gate.Commits()
+			s.pass(time.Second)
+			s.eventually("a try", func() bool { return s.gate.Commits() > before })
+			for range 1000 {
+				s.Host.Look() // it rests meanwhile
 			}
-			if n := s.ticks(id); n != 0 {
-				t.Errorf("%d runs in spite of the store", n)
+			if n := s.gate.Commits(); n != before+1 {
+				t.Errorf("%d tries in no time", n-before)
 			}
-			s.pass(restTime)
-			s.eventually("the run", func() bool { return s.ticks(id) == 1 })
+			s.eventually("the run", func() bool { s.pass(restTime); return s.get(id, "ran") == "yes" })
+			if n := s.gate.Commits() - before; n != 3 {
+				t.Errorf("%d tries, want two refused ones and the run", n)
+			}
 			if got := s.results(id, once); got != "ok" {
 				t.Errorf("runs: %s", got)
 			}
