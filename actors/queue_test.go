@@ -539,6 +539,21 @@ func TestQueueDrain(t *testing.T) {
 	}
 }
 
+// A handler that the host ends because it stops has not had its attempt.
+func TestQueueStoppedHandler(t *testing.T) {
+	s := openTimed(t, "")
+	id := s.Actor(tenants.Default, "script")
+	loop := []actorstest.Step{S("log", "begun", 2), S("loop")}
+	s.handle(id, loop...)
+	s.mustSend(id, "jobs", 1)
+	s.eventually("the handler runs", func() bool { return strings.Contains(s.Log(id), "begun") })
+	s.Close()
+	s.open(s.Dir, func(c *actors.Config) { c.Now = func() time.Time { return s.Now().Add(-time.Hour) } }) // nothing is due
+	if list := s.waiting(id); len(list) != 1 || list[0].Attempts != 0 {
+		t.Errorf("waiting %+v", list)
+	}
+}
+
 // Many clients, queues and schedules at once, with sleep between: each sender gets its own answer.
 func TestHammerQueue(t *testing.T) {
 	s := openTimed(t, "", func(c *actors.Config) { c.Now, c.IdleTime = time.Now, time.Millisecond })

@@ -57,7 +57,7 @@ func (a *actor) fail(e *entry, t *turn, failure error) error {
 		f()
 	}
 	o := &outbox{request: e.request, err: failure}
-	if e.settle == nil || isRefusal(failure) {
+	if e.settle == nil || isRefusal(failure) || a.h.ctx.Err() != nil { // the host ended the guest
 		a.release(o)
 		return failure
 	}

@@ -78,7 +78,7 @@ type Frame struct {
 // now. Every and Cron need a name. What has a name has it as its id, too, and setting it again replaces it;
 // if the time is the same as before, the next run stays when it was.
 type Schedule struct {
-	ID       string          `json:"id,omitempty"`   // given by the host to a one-shot one
+	ID       string          `json:"id,omitempty"` // given by the host to a one-shot one
 	Name     string          `json:"name,omitempty"`
 	Action   string          `json:"action"`
 	Args     json.RawMessage `json:"args,omitempty"`     // list; given apart to schedule_set
