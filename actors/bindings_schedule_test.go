@@ -1,5 +1,3 @@
-// This file waits for the host to have schedules: then the line above goes.
-
 package actors_test
 
 import (

@@ -121,4 +121,3 @@ func (s *timed) decode(doc string, v any) {
 
 // spec is a schedule as a guest sets it.
 type spec = map[string]any
-

@@ -77,7 +77,7 @@ func routes() []route {
 		{"GET", "/actors/{actor}/schedules", read, 0, (*Server).listSchedules},
 		{"GET", "/actors/{actor}/queue", read, 0, (*Server).listQueue},
 		{"GET", "/actors/{actor}/dead", read, 0, (*Server).listDead},
-		{"POST", "/actors/{actor}/dead/{letter}/retry", settings, smallBody, (*Server).retryDead},
+		{"POST", "/actors/{actor}/dead/{letter}/retry", settings, 0, (*Server).retryDead},
 		{"GET", "/actors/{actor}/logs", read, 0, (*Server).getLogs},
 		{"GET", "/actors/{actor}/events", read, 0, (*Server).getEvents},
 		{"GET", "/actors/{actor}/connections", read, 0, (*Server).listConnections},
