@@ -256,13 +256,14 @@ func (a *actor) awaited() int {
 
 // await returns when there may be something to do.
 func (a *actor) await(idle *time.Timer) {
-	a.standing.rest(a.agenda.working(), a.agenda.next())
+	next := a.agenda.next()
+	if !next.IsZero() && next.Before(a.resting) {
+		next = a.resting
+	}
+	a.standing.rest(a.agenda.working(), next)
 	defer a.standing.stir()
 	var due <-chan time.Time
-	if next := a.agenda.next(); !next.IsZero() {
-		if next.Before(a.resting) {
-			next = a.resting
-		}
+	if !next.IsZero() {
 		timer := time.NewTimer(max(0, min(next.Sub(a.h.now()), longest)))
 		defer timer.Stop()
 		due = timer.C
