@@ -165,6 +165,9 @@ func decode(r actors.Reply, result any) error {
 		*b = r.Bytes
 		return nil
 	}
+	if len(r.Output) == 0 {
+		r.Output = json.RawMessage("null") // no value leaves result as it is, or makes a pointer nil
+	}
 	return json.Unmarshal(r.Output, result)
 }
 

@@ -89,7 +89,7 @@ func Start(tb testing.TB, o Options) *Kit {
 	}
 	k := &Kit{tb: tb, o: o, dir: tb.TempDir(), clock: actorstest.NewClock(), seen: newSeen(tb)}
 	if !o.Now.IsZero() {
-		k.clock.Advance(o.Now.Sub(k.clock.Now()))
+		k.clock = actorstest.ClockAt(o.Now)
 	}
 	k.world = openWorld(tb, o.Fetch)
 	wasm := o.Wasm
