@@ -412,6 +412,7 @@ func (a *actor) end() {
 	a.flight.drain()
 	a.requests.lose(errReplyLost)
 	a.couriers.cancelAll()
+	a.outcomes.drop()
 	a.putToSleep()
 	a.gotToWork()
 	if a.code != nil {

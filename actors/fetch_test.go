@@ -392,3 +392,23 @@ func TestPlainModuleFetches(t *testing.T) {
 		t.Errorf("the answer is %s, %v", out, err)
 	}
 }
+
+// Answers that are not small come whole, more of them than a namespace may have waiting at once.
+func TestLargeFetchTasks(t *testing.T) {
+	const size, n = 1 << 20, 12
+	s, url := openFetch(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Write(bytes.Repeat([]byte("x"), size)) }), nil)
+	id := s.Actor(tenants.Default, "script", "a")
+	var steps []actorstest.Step
+	for range n {
+		steps = append(steps, step("task_fetch", get(url), "", ""))
+	}
+	// The first turn of each fails, and is tried again with the answer that is kept.
+	on(s, id, abi.KindTask, step("kv_get", "ok"), step("log", 2, "a task ended"), step("user", "not", "yet"))
+	s.MustDo(id, steps...)
+	kvtest.Eventually(t, "failing turns", func() bool { return strings.Count(s.Log(id), "a task ended") >= n })
+	on(s, id, abi.KindTask)
+	awaitNoTasks(t, s, id)
+	if log := s.Log(id); strings.Contains(log, "given up") {
+		t.Errorf("the log is:\n%s", log)
+	}
+}
