@@ -136,6 +136,10 @@ func (a *actor) next(idle *time.Timer) *entry {
 			}
 			continue
 		}
+		if a.mayLend() && (!a.park() || a.mail.wasNudged()) {
+			a.lend()
+			continue
+		}
 		a.await(idle)
 	}
 }
@@ -223,6 +227,23 @@ func (a *actor) mayRest() bool {
 	return open == 0 && a.agenda.working() == 0 && len(a.outcomes.of) == 0
 }
 
+// mayLend reports whether the actor has an instance that it does not need while it may not rest: all that keeps it
+// awake is work elsewhere, such as a fetch.
+func (a *actor) mayLend() bool {
+	_, open := a.requests.expire(time.Now())
+	return a.instance != nil && open == 0 && !a.mayRest()
+}
+
+// lend gives the instance up, as sleep does, while the actor stays awake.
+func (a *actor) lend() {
+	a.unpark()
+	a.mail.calm()
+	a.fallAsleep()
+	a.flight.drain()
+	a.putToSleep()
+	a.cause = abi.WakeSleep
+}
+
 // await returns when there may be something to do.
 func (a *actor) await(idle *time.Timer) {
 	var due <-chan time.Time
@@ -246,7 +267,9 @@ func (a *actor) await(idle *time.Timer) {
 	case <-idle.C:
 		if !a.mayRest() {
 			idle.Reset(a.idleTime())
-			return
+			if !a.mayLend() {
+				return
+			}
 		}
 		a.mail.nudge()
 	}

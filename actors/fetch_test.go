@@ -243,7 +243,7 @@ func TestFetchTaskDeadline(t *testing.T) {
 	}
 	<-gone
 	seen := awaitTasks(t, s, id, 1)[0]
-	if !strings.Contains(seen.Args, abi.CodeActionTimedOut.Message()) || seen.Request != 0 {
+	if !strings.Contains(seen.Args, abi.CodeActionTimedOut.Message()) {
 		t.Errorf("the guest saw %+v", seen)
 	}
 }
@@ -410,5 +410,28 @@ func TestLargeFetchTasks(t *testing.T) {
 	awaitNoTasks(t, s, id)
 	if log := s.Log(id); strings.Contains(log, "given up") {
 		t.Errorf("the log is:\n%s", log)
+	}
+}
+
+// An actor that waits for a fetch gives its instance to others, and has its memory back when the answer is there.
+func TestWaitingActorLendsItsInstance(t *testing.T) {
+	free := make(chan struct{})
+	s, url := openFetch(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-free }), func(c *actors.Config) { c.MaxInstances = 1 })
+	a := s.Actor(tenants.Default, "hooked", "a")
+	s.MustDo(a, step("remember", "x"), step("task_fetch", get(url), "", ""))
+	for i := range 3 {
+		b := s.Actor(tenants.Default, "script", fmt.Sprint(i))
+		s.MustDo(b, step("kv_put", "k", "v"))
+	}
+	if awake, live := s.Host.Awake(); awake < 2 || live > 1 {
+		t.Errorf("%d actors are awake with %d instances", awake, live)
+	}
+	close(free)
+	awaitTasks(t, s, a, 1)
+	if got := s.MustDo(a, step("remember", "x")); got[0].N != 2 {
+		t.Errorf("after it the guest remembers %d, want 2", got[0].N)
+	}
+	if kinds := s.Kinds(a); kinds != "2 3 4 3 14" {
+		t.Errorf("the guest saw turns of kind %s", kinds)
 	}
 }

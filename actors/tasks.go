@@ -257,6 +257,7 @@ func (h *Host) outcomeEntry(o *outcome, l lineage) *entry {
 		if err != nil || k == nil {
 			return Reply{}, err // it was cancelled
 		}
+		t.a.requests.expire(time.Now())
 		if r := t.a.requests.get(k.Request); r != nil {
 			t.served = k.Request
 			defer func() { r.used.Add(e.gas()) }()
