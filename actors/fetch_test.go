@@ -388,6 +388,9 @@ func TestPlainModuleFetches(t *testing.T) {
 	if _, err := s.Registry.SetGrants(t.Context(), tenants.Default, "fetcher", tenants.Grants{Egress: []string{url}}); err != nil {
 		t.Fatal(err)
 	}
+	if out, err := s.Call(id, "timer"); err != nil || string(out) != "-45" {
+		t.Errorf("a task, which has no turn for its outcome, gives %s, %v", out, err)
+	}
 	if out, err := s.Call(id, "get", url+"/p"); err != nil || string(out) != `"418 yes POST /p value body"` {
 		t.Errorf("the answer is %s, %v", out, err)
 	}

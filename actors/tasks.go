@@ -119,6 +119,8 @@ func (t *turn) startTask(k *task, body, context []byte, due time.Time) (string, 
 	switch {
 	case t.startup:
 		return "", errStartup
+	case t.a.version.Plain:
+		return "", abi.Errorf(abi.CodeNotSupported, "a module without a manifest has no turn for a task's outcome")
 	case len(context) > abi.MaxTaskContext:
 		return "", abi.Errorf(abi.CodeInvalidArgument, "a task's context is larger than %d bytes", abi.MaxTaskContext)
 	case t.a.agenda.count(agendaTask)+t.tasks >= abi.MaxTasks:
