@@ -287,6 +287,7 @@ func (a *actor) runSDK(t *turn, k *ask) (Reply, error) {
 	reply, err := abi.ParseReply(c.Output())
 	if n != 0 || err != nil {
 		a.dropInstance()
+		a.requests.lose(errReplyLost)
 		return Reply{}, a.failure(&sandbox.TrapError{Kind: "broken contract", Text: fmt.Sprintf("actor_turn returned %d, envelope: %v", n, err)})
 	}
 	return a.readReply(t, c, k, &reply)
