@@ -46,7 +46,7 @@ type ModuleInfo struct {
 	Module  string              `json:"module"`
 	Version int                 `json:"version"`
 	Created bool                `json:"created"` // false: the same bytes were a version already
-	Actors  map[string][]string `json:"actors"` // the actions of each
+	Actors  map[string][]string `json:"actors"`  // the actions of each
 }
 
 // UploadModule uploads a module for the actor's children, at once; its Def must say Uploads, and the namespace
