@@ -149,6 +149,10 @@ func (a *actor) next(idle *time.Timer) *entry {
 			}
 			continue
 		}
+		if a.mayLend() && (!a.park() || a.mail.wasNudged()) {
+			a.lend()
+			continue
+		}
 		a.await(idle)
 	}
 }
@@ -254,6 +258,23 @@ func (a *actor) awaited() int {
 	return open + a.waiters.expire(now)
 }
 
+// mayLend reports whether the actor has an instance that it does not need while it may not rest: all that keeps it
+// awake is work elsewhere, such as a fetch.
+func (a *actor) mayLend() bool {
+	_, open := a.requests.expire(time.Now())
+	return a.instance != nil && open == 0 && !a.mayRest()
+}
+
+// lend gives the instance up, as sleep does, while the actor stays awake.
+func (a *actor) lend() {
+	a.unpark()
+	a.mail.calm()
+	a.fallAsleep()
+	a.flight.drain()
+	a.putToSleep()
+	a.cause = abi.WakeSleep
+}
+
 // await returns when there may be something to do.
 func (a *actor) await(idle *time.Timer) {
 	next := a.agenda.next()
@@ -283,7 +304,9 @@ func (a *actor) await(idle *time.Timer) {
 	case <-idle.C:
 		if !a.mayRest() {
 			idle.Reset(a.idleTime())
-			return
+			if !a.mayLend() {
+				return
+			}
 		}
 		a.mail.nudge()
 	}
@@ -472,6 +495,7 @@ func (a *actor) end() {
 	a.requests.lose(errReplyLost)
 	a.couriers.cancelAll()
 	a.waiters.giveUp()
+	a.outcomes.drop()
 	a.putToSleep()
 	a.gotToWork()
 	if a.code != nil {

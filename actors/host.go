@@ -117,6 +117,8 @@ type Host struct {
 	checkers  checkers
 	egress    *egress.Client
 	couriers  sync.WaitGroup // of tasks; they end with ctx
+	small     *rooms
+	large     *rooms
 
 	clockMu sync.Mutex // guards clock
 	clock   time.Time  // the latest that anybody was shown
@@ -146,6 +148,8 @@ func Start(cfg Config) (*Host, error) {
 		cfg:       cfg,
 		seedKey:   make([]byte, 32),
 		instances: newInstances(cfg.MaxInstances),
+		small:     newRooms(smallRooms),
+		large:     newRooms(largeRooms),
 		logs:      newLogs(),
 		events:    newEvents(),
 		awake:     map[tenants.ActorID]*actor{},
