@@ -195,12 +195,6 @@ func (h *Host) Ready() error {
 
 var errDraining = &abi.Error{Code: abi.CodeUnavailable, Retry: time.Second}
 
-func (h *Host) isDraining() bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.draining
-}
-
 // Drain refuses new work, lets the turns that wait or run finish, and puts every actor to sleep.
 // When ctx ends first, what still waits is answered CodeUnavailable and guests that still run are
 // stopped. No actor is awake when it returns.
