@@ -7,7 +7,8 @@ import "encoding/json"
 // costs nothing: the host begins no turn for a hook that is not there.
 //
 // Each function runs in a turn, with the same Ctx as an action: what it does is kept if it returns
-// nil, and undone if it does not. Hooks have abi.MaxHookSeconds.
+// nil, and undone if it does not. Vars and Wake in all, Sleep and Destroy have abi.MaxHookSeconds,
+// Upgrade half a minute, everything else the time of an action.
 type Def[S any] struct {
 	// Create makes the state of a new actor. It is a func(*Ctx[S], In) (S, error) for any type In
 	// that JSON can fill, or a func(*Ctx[S]) (S, error). In is zero if the client gave no input. If
@@ -48,7 +49,7 @@ type Def[S any] struct {
 	// BeforeConnect lets a client in, or returns the error that it gets. It is a
 	// func(*Ctx[S], P) error for a type P that JSON can fill with the client's params, or a
 	// func(*Ctx[S]) error. c.Conn is the connection and c.HTTP its request. It guards raw sockets, and
-	// actions that come without a connection, too.
+	// actions that come without a connection, too; not raw HTTP: see Request.
 	BeforeConnect any
 	// ConnState makes the state of a new connection: a func(*Ctx[S], P) (T, error) or a
 	// func(*Ctx[S]) (T, error). [ConnStateOf] reads it.
@@ -81,8 +82,8 @@ type Def[S any] struct {
 	// Origins are the web origins whose pages may reach the actor, such as https://example.com. Nil
 	// means any.
 	Origins []string
-	// CheckArgs lets the host hold arguments, bodies, params and input to the types of the functions
-	// here before the guest runs.
+	// CheckArgs lets the host hold arguments and input to the types of the functions here before the
+	// guest runs.
 	CheckArgs bool
 
 	// Egress are the hosts that the module wants to reach, "api.example.com" or "*.example.com", with

@@ -284,12 +284,11 @@ func TestDocsLinks(t *testing.T) {
 	}
 }
 
-// TestDocsNames looks for the tests and make targets that the documentation names.
-func TestDocsNames(t *testing.T) {
-	makefile := page(t, "Makefile")
+// testsOf returns the names of all tests of the repository.
+func testsOf(t *testing.T) map[string]bool {
+	t.Helper()
 	tests := map[string]bool{}
-	root := actorstest.Root()
-	err := filepath.WalkDir(root, func(path string, d os.DirEntry, err error) error {
+	err := filepath.WalkDir(actorstest.Root(), func(path string, d os.DirEntry, err error) error {
 		if err != nil || d.IsDir() || !strings.HasSuffix(path, "_test.go") {
 			return err
 		}
@@ -301,6 +300,13 @@ func TestDocsNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return tests
+}
+
+// TestDocsNames looks for the tests and make targets that the documentation names.
+func TestDocsNames(t *testing.T) {
+	makefile := page(t, "Makefile")
+	tests := testsOf(t)
 	for name, text := range pages(t) {
 		for _, m := range regexp.MustCompile("`(Test[A-Z]\\w+)`").FindAllStringSubmatch(text, -1) {
 			if !tests[m[1]] {
@@ -312,6 +318,43 @@ func TestDocsNames(t *testing.T) {
 				t.Errorf("%s names make %s, which is no target", name, m[1])
 			}
 		}
+	}
+}
+
+// TestDocsFeatures holds each row of docs/features.md to a verdict, and what is said to be there to tests that
+// exist, or to saying that there is none.
+func TestDocsFeatures(t *testing.T) {
+	tests := testsOf(t)
+	n := 0
+	for _, r := range rows(page(t, "docs/features.md")) {
+		if r[1] == "here" {
+			continue // the head of a table
+		}
+		n++
+		shown := ""
+		if len(r) == 4 {
+			shown = r[3]
+		}
+		switch r[1] {
+		case "same", "different":
+			if shown == "no test" {
+				continue
+			}
+			for _, name := range strings.Split(shown, ", ") {
+				if !tests[name] {
+					t.Errorf("docs/features.md: %q is shown by %q, which is no test", r[0], name)
+				}
+			}
+		case "later", "not":
+			if shown != "" && !tests[shown] {
+				t.Errorf("docs/features.md: %q is shown by %q, which is no test", r[0], shown)
+			}
+		default:
+			t.Errorf("docs/features.md: %q is %q", r[0], r[1])
+		}
+	}
+	if n < 65 {
+		t.Errorf("docs/features.md has %d rows", n)
 	}
 }
 

@@ -95,7 +95,7 @@ type Schedule struct {
 	Error   string `json:"error,omitempty"` // of the last run
 }
 
-// Run is one run of a schedule, from schedule_history.
+// Run is one run of a schedule, from schedule_runs.
 type Run struct {
 	ID     string `json:"id"`     // of the schedule
 	Due    int64  `json:"due"`    // moment
@@ -165,7 +165,7 @@ type ChildUsage struct {
 	Gas    int64  `json:"gas"`
 	Stored int64  `json:"stored"`
 	Turns  int64  `json:"turns"`
-	Ended  string `json:"ended,omitempty"` // why it was ended: gas, stored, memory, lifetime or killed
+	Ended  string `json:"ended,omitempty"` // why it was ended: gas, lifetime, killed, or destroyed by another
 }
 
 // Task describes what a KindTask turn brings. ID is the same for each attempt.

@@ -38,8 +38,8 @@ type ActorManifest struct {
 	// Origins are the web origins whose pages may reach the actor, such as https://example.com. Nil means
 	// any; the guest is not asked for others.
 	Origins []string `json:"origins,omitempty"`
-	// CheckArgs lets the host hold arguments, bodies, params and input to their schemas before the guest
-	// runs.
+	// CheckArgs lets the host hold arguments and input to their schemas before the guest runs. Bodies of
+	// queues and params are not held to theirs yet.
 	CheckArgs bool `json:"check_args,omitempty"`
 	// Schemas, JSON Schema 2020-12, are for clients and tools, and for CheckArgs. Nil means any.
 	Input       json.RawMessage            `json:"input,omitempty"`
