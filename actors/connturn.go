@@ -41,6 +41,9 @@ func (t *turn) letIn(c *Conn, head []byte) error {
 	c.set.last++
 	c.number = c.set.last
 	c.set.mu.Unlock()
+	if err := t.a.checker().Params(c.params); err != nil {
+		return err
+	}
 	t.conns.own = c
 	if err := t.changeConn(c, &connValue{member: true}); err != nil {
 		return err
@@ -141,6 +144,9 @@ func (t *turn) around(k *ask, params json.RawMessage, head func() abi.RequestHea
 	m := t.manifest()
 	if !m.HasHook(abi.HookConnect) && !m.HasHook(abi.HookDisconnect) {
 		return nil
+	}
+	if err := t.a.checker().Params(params); err != nil {
+		return err
 	}
 	c := &Conn{actor: t.a.id, id: newConnID(), kind: abi.ConnRequest, subject: t.entry.subject, params: params, since: t.now}
 	t.conns.own = c

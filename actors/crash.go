@@ -49,6 +49,9 @@ func (c *crashes) add(id tenants.ActorID, now time.Time) {
 		one = &crash{}
 		c.of[id] = one
 	}
+	if n := len(one.times); n > 0 && now.Sub(one.times[n-1]) > crashWindow && !now.Before(one.until.Add(crashWindow)) {
+		*one = crash{} // it has been well for a while
+	}
 	if one.times = append(one.times, now); len(one.times) > crashLimit {
 		one.times = one.times[1:]
 	}

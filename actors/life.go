@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"context"
 	"encoding/json"
 	"time"
 
@@ -56,6 +57,50 @@ func milliseconds(option int64, def time.Duration) time.Duration {
 // hookTime is how long a hook may take.
 const hookTime = abi.MaxHookSeconds * time.Second
 
+// isHook reports whether a kind of turn is a hook of the actor's life or of its clients, which has a time of its
+// own and whose traps make a crash loop.
+func isHook(k abi.Kind) bool {
+	switch k {
+	case abi.KindWake, abi.KindSleep, abi.KindDestroy, abi.KindUpgrade, abi.KindConnect, abi.KindDisconnect, abi.KindOpen, abi.KindClose,
+		abi.KindGone, abi.KindSubscribe, abi.KindPublish:
+		return true
+	}
+	return false
+}
+
+// turnTime is how long the guest may take in a turn of a kind, within the request's own deadline; zero is no
+// other bound.
+func (a *actor) turnTime(k abi.Kind) time.Duration {
+	o := &a.manifest().Options
+	switch {
+	case k == abi.KindConnect, k == abi.KindOpen:
+		// What Rivet does in three steps is one turn.
+		if o.OnBeforeConnectTimeout+o.CreateConnStateTimeout+o.OnConnectTimeout == 0 {
+			return hookTime
+		}
+		return milliseconds(o.OnBeforeConnectTimeout, hookTime) + milliseconds(o.CreateConnStateTimeout, hookTime) + milliseconds(o.OnConnectTimeout, hookTime)
+	case k == abi.KindWake, k == abi.KindSleep, k == abi.KindDestroy, k == abi.KindUpgrade:
+		return 0 // their requests have it
+	case isHook(k):
+		return hookTime
+	}
+	return milliseconds(o.ActionTimeout, 0)
+}
+
+// within bounds what follows in the turn to d. The function that it returns lifts the bound.
+func (t *turn) within(d time.Duration) (lift func()) {
+	if d == 0 {
+		return func() {}
+	}
+	outer := t.ctx
+	ctx, cancel := context.WithTimeout(outer, d)
+	t.ctx = ctx
+	return func() {
+		cancel()
+		t.ctx = outer
+	}
+}
+
 // awaken runs the hook wake if the guest's memory is not that of the turn before: on every wake, by page
 // delta or by reload, and after a trap. Its failure is that of whoever woke the actor.
 func (a *actor) awaken() error {
@@ -85,7 +130,6 @@ func (a *actor) awaken() error {
 		return t.runGuest(&ask{Turn: abi.Turn{Kind: abi.KindWake, Head: doc}})
 	})
 	if err := a.runTurn(e); err != nil {
-		a.crashed(err)
 		return err
 	}
 	a.cause = ""

@@ -104,7 +104,7 @@ func checkOptions(o *abi.Options) string {
 		{"sleepTimeout", o.SleepTimeout, 24 * 60 * minute},
 		{"maxQueueSize", int64(o.MaxQueueSize), 10_000},
 		{"maxQueueMessageSize", int64(o.MaxQueueMessageSize), 128 << 10},
-		{"maxSchedules", int64(o.MaxSchedules), 10_000},
+		{"maxSchedules", int64(o.MaxSchedules), abi.MaxSchedules},
 		{"maxMessageSize", int64(o.MaxMessageSize), 32 << 20},
 	} {
 		if b.value < 0 || b.value > b.at {

@@ -111,7 +111,7 @@ func (t *turn) checkMessage(queue string, body []byte) error {
 	if !utf8.Valid(body) || !json.Valid(body) {
 		return errNotJSON
 	}
-	return nil
+	return t.a.checker().Body(queue, body)
 }
 
 var errNoQueue = &abi.Error{Code: abi.CodeQueueNotFound}
@@ -125,6 +125,10 @@ type Message struct {
 	// most.
 	Wait    bool
 	Timeout time.Duration
+	// Once is an idempotency key, as in Request. Who repeats the message is told that it is there; the response
+	// of its handler goes to those who wait meanwhile.
+	Once   string
+	Origin string // of the web page, as the browser says; empty means none
 }
 
 // Completion is how a message fared.
@@ -152,6 +156,12 @@ func (h *Host) BeginEnqueue(ctx context.Context, id tenants.ActorID, m Message) 
 	if !utf8.Valid(m.Body) || !json.Valid(m.Body) {
 		return nil, abi.Errorf(abi.CodeInvalidRequest, "the message is not one JSON value")
 	}
+	if err := checkOnce(m.Once); err != nil {
+		return nil, err
+	}
+	if err := h.checkOrigin(ctx, id, m.Origin); err != nil {
+		return nil, err
+	}
 	var w *request
 	if m.Wait {
 		if m.Timeout <= 0 {
@@ -159,13 +169,20 @@ func (h *Host) BeginEnqueue(ctx context.Context, id tenants.ActorID, m Message) 
 		}
 		w = &request{deadline: time.Now().Add(min(m.Timeout, maxWait)), result: make(chan result, 1), held: true}
 	}
-	e := newEntry(entryTurn, h.deadline(), func(t *turn) (Reply, error) { return Reply{}, t.receive(m, w) })
+	came := false // it is not there already, from an earlier send with its idempotency key
+	e := newEntry(entryTurn, h.deadline(), func(t *turn) (Reply, error) {
+		came = true
+		return Reply{}, t.receive(m, w)
+	})
 	e.outside, e.brief = true, true
+	if m.Once != "" {
+		e.once(newOnceKey("queue", m.Caller, m.Queue, m.Once, m.Body))
+	}
 	e.lineage = lineage{subject: m.Caller, origin: m.Caller}
 	if _, err := h.post(ctx, id, e); err != nil {
 		return nil, err
 	}
-	if w == nil {
+	if w == nil || !came {
 		return func(context.Context) (Completion, error) { return Completion{}, nil }, nil
 	}
 	return w.completion, nil

@@ -204,11 +204,16 @@ func (t *turn) runGuest(k *ask) (Reply, error) {
 		return Reply{}, err
 	}
 	t.guest = true
+	defer t.within(a.turnTime(k.Kind))()
 	a.instance.Limit(a.turnGas(t.entry.limit))
 	if a.version.Plain {
 		return a.runPlain(t, k)
 	}
-	return a.runSDK(t, k)
+	reply, err := a.runSDK(t, k)
+	if err != nil && isHook(k.Kind) {
+		a.crashed(err)
+	}
+	return reply, err
 }
 
 // ensureInstance makes the actor's instance if it has none. Start-up code runs outside the turn.

@@ -160,7 +160,6 @@ func (a *actor) migrate(from, to int) error {
 	}))
 	if err != nil {
 		a.record = before
-		a.crashed(err)
 	}
 	return err
 }

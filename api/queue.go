@@ -23,6 +23,7 @@ func (s *Server) postQueue(w http.ResponseWriter, q *request) error {
 		return err
 	}
 	w.Header().Set("X-Rivet-Actor", id.String())
+	m.Origin, m.Once = q.origin(), q.Header.Get("Idempotency-Key")
 	done, err := s.host.Enqueue(q.Context(), id, m)
 	if abi.CodeOf(err) == abi.CodeActorOverloaded {
 		// By this Rivet's client knows that it may send again.

@@ -93,8 +93,8 @@ type Options struct {
 	SleepGracePeriod           int64  `json:"sleepGracePeriod,omitempty"`
 	StateSaveInterval          int64  `json:"stateSaveInterval,omitempty"` // accepted: each turn saves
 	ActionTimeout              int64  `json:"actionTimeout,omitempty"`
-	ConnectionLivenessTimeout  int64  `json:"connectionLivenessTimeout,omitempty"`
-	ConnectionLivenessInterval int64  `json:"connectionLivenessInterval,omitempty"`
+	ConnectionLivenessTimeout  int64  `json:"connectionLivenessTimeout,omitempty"`  // accepted: the host pings by itself
+	ConnectionLivenessInterval int64  `json:"connectionLivenessInterval,omitempty"` // accepted
 	SleepTimeout               int64  `json:"sleepTimeout,omitempty"`
 	NoSleep                    bool   `json:"noSleep,omitempty"`
 	MaxQueueSize               int    `json:"maxQueueSize,omitempty"`

@@ -1,3 +1,5 @@
+//go:build wasip1
+
 // Command script is a test guest that does what its caller, or its own KV, tells it: any operation of the
 // host, in any kind of turn.
 //
@@ -21,6 +23,7 @@
 //	head JSON            sets the head of the answer to a raw request
 //	bytes N              allocates N bytes
 //	decode TEXT          decodes base64, for $LAST
+//	pause N              waits N milliseconds inside the turn
 //	remember NAME        counts NAME in guest memory, and gives the count
 //
 // A byte argument $LAST stands for b of the step before, $ARGS, $CONTEXT and $CONN for the turn's arguments,

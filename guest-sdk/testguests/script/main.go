@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"time"
 	"unsafe"
 
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
@@ -73,7 +74,17 @@ func manifest() int32 {
 		"script": {Actions: actions, Queues: queues},
 		"events": {Actions: actions, Hooks: []abi.Hook{abi.HookConnect, abi.HookDisconnect}},
 		"pages":  {Actions: actions, Origins: []string{"https://good.example"}, Hooks: []abi.Hook{abi.HookConnect, abi.HookOpen}, Options: abi.Options{MaxMessageSize: 100}},
-		"raw":    {Actions: actions, Hooks: []abi.Hook{abi.HookRequest, abi.HookGone, abi.HookOpen, abi.HookMessage, abi.HookClose}},
+		"bounds": {
+			Actions: actions, Hooks: []abi.Hook{abi.HookConnect, abi.HookOpen, abi.HookMessage, abi.HookPublish}, CheckArgs: true,
+			Params: []byte(`{"type":["object","null"]}`),
+			Queues: map[string]abi.QueueManifest{"jobs": {Body: []byte(`{"type":"string"}`)}},
+			Options: abi.Options{
+				ActionTimeout: 300, OnConnectTimeout: 100, OnBeforeConnectTimeout: 100, CreateConnStateTimeout: 100,
+				MaxQueueSize: 2, MaxQueueMessageSize: 100, MaxSchedules: 2, SleepTimeout: 50, MaxMessageSize: 1000,
+			},
+			Origins: []string{"https://app.example"},
+		},
+		"raw": {Actions: actions, Hooks: []abi.Hook{abi.HookRequest, abi.HookGone, abi.HookOpen, abi.HookMessage, abi.HookClose}},
 	}}
 	b, _ := json.Marshal(m)
 	output(string(b))
@@ -227,6 +238,9 @@ func script(t *abi.Turn, steps []step) abi.Reply {
 				ballast[i] = 1
 			}
 			last = outcome{N: int64(len(ballast))}
+		case "pause": // ms
+			time.Sleep(time.Duration(s.N[0]) * time.Millisecond)
+			last = outcome{}
 		case "decode": // base64
 			b, err := base64.StdEncoding.DecodeString(arg(0))
 			if last = (outcome{B: string(b)}); err != nil {
