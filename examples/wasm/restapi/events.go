@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 
 	guest "github.com/vivarium-run/vivarium/guest-sdk"
@@ -45,14 +46,14 @@ func tell(c *ctx, name string, n Note) error {
 			return err
 		}
 	}
-	for _, s := range c.State.Streams {
-		if !c.RequestOpen(s) {
-			continue // its client has gone; Gone comes next
+	c.State.Streams = slices.DeleteFunc(c.State.Streams, func(s guest.OpenRequest) bool {
+		if c.ReplyPart(s, event) == nil {
+			return false
 		}
-		if err := c.ReplyPart(s, event); err != nil {
-			return err
-		}
-	}
+		// Its client has gone, or does not read; it must not hold up who writes.
+		_ = c.ReplyEnd(s)
+		return true
+	})
 	return nil
 }
 
