@@ -23,6 +23,13 @@ func (a *Actor) Restart() error {
 	return a.wake(abi.WakeRestart)
 }
 
+// SetState replaces the saved state by v, as JSON: what another version of the module left. The next turn
+// reads it.
+func (a *Actor) SetState(v any) {
+	a.Forget()
+	a.host.State, a.host.HasState = document(v), true
+}
+
 // Upgrade runs the actor's Upgrade and then its Wake, as a change of its module's version does.
 func (a *Actor) Upgrade(from, to int) error {
 	a.Forget()
