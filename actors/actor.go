@@ -31,6 +31,8 @@ type actor struct {
 	roused     func() // not nil: the alarm woke it, and waits until it has got to its work
 	requests   openRequests
 	underWay   map[[32]byte]*onceOpen // open requests with an idempotency key; may hold some that have ended
+	couriers   couriers
+	outcomes   outcomes
 	agenda     agenda
 	due        time.Time // what the store has, or will have, as the space's due moment
 	lease      kv.Lease
@@ -163,6 +165,9 @@ func (a *actor) take() *entry {
 // takeDue returns the turn of an agenda row that is due, or nil.
 func (a *actor) takeDue() *entry {
 	for a.h.Ready() == nil {
+		if a.flight.broken() != nil && a.reclaim() != nil {
+			return nil // the agenda may be that of a turn that was refused
+		}
 		key, ok := a.agenda.take(a.h.now())
 		if !ok {
 			return nil
@@ -202,14 +207,28 @@ func (a *actor) read(key []byte) ([]byte, error) {
 	return view.Get(a.h.ctx, key)
 }
 
+// readOptional is read for a row that may not be there.
+func (a *actor) readOptional(key []byte) ([]byte, error) {
+	b, err := a.read(key)
+	if errors.Is(err, kv.ErrNotFound) {
+		return nil, nil
+	}
+	return b, err
+}
+
 // mayRest reports whether the actor may sleep, as far as it is its own business. It may not while requests
 // are open, since what answers them may be in the guest's memory, or while work on its agenda goes on
-// elsewhere, which would begin again. A host that stops waits for the former, with a bound.
+// elsewhere, which would begin again. A host that stops waits, with a bound, for those requests whose answer
+// has not begun: a stream of events may never end.
 func (a *actor) mayRest() bool {
 	if a.h.ctx.Err() != nil {
 		return true
 	}
-	return a.requests.expire(time.Now()) == 0 && (a.agenda.working() == 0 || a.h.isDraining())
+	waiting, open := a.requests.expire(time.Now())
+	if waiting == 0 && a.h.isDraining() {
+		return true
+	}
+	return open == 0 && a.agenda.working() == 0 && len(a.outcomes.of) == 0
 }
 
 // await returns when there may be something to do.
@@ -220,9 +239,16 @@ func (a *actor) await(idle *time.Timer) {
 		defer timer.Stop()
 		due = timer.C
 	}
+	var late <-chan time.Time
+	if next := a.requests.next(); !next.IsZero() {
+		timer := time.NewTimer(time.Until(next))
+		defer timer.Stop()
+		late = timer.C
+	}
 	select {
 	case <-a.mail.ready:
 	case <-due:
+	case <-late:
 	case <-a.h.ctx.Done():
 		a.mail.nudge()
 	case <-idle.C:
@@ -411,6 +437,7 @@ func (a *actor) destroy(e *entry) bool {
 func (a *actor) end() {
 	a.flight.drain()
 	a.requests.lose(errReplyLost)
+	a.couriers.cancelAll()
 	a.putToSleep()
 	a.gotToWork()
 	if a.code != nil {

@@ -20,6 +20,8 @@ type Request struct {
 	// Once, when not empty, is an idempotency key: the request is done once for each caller and action, and
 	// who repeats it within a day gets the first answer.
 	Once string
+	// WebOrigin is the page that a browser names as where the request comes from; empty means none.
+	WebOrigin string
 }
 
 // Reply is the answer to a Request.
@@ -28,6 +30,7 @@ type Reply struct {
 	Output json.RawMessage // for ReplyJSON; nil means no value
 	Raw    []byte          // for ReplyRaw
 	Bytes  []byte          // for ReplyBytes
+	Head   abi.ResponseHead
 }
 
 // ReplyKind says which field of a Reply counts.
@@ -38,6 +41,7 @@ const (
 	ReplyJSON  ReplyKind = iota // a value, or none
 	ReplyRaw                    // the bytes of a raw call
 	ReplyBytes                  // output of a plain module that is neither JSON nor UTF-8
+	ReplyHTTP                   // to a RawRequest: Head and Raw
 )
 
 // Call runs an action in the actor's next free turn and returns its answer once the turn, and all
@@ -67,7 +71,12 @@ func (h *Host) actionEntry(r Request) (*entry, error) {
 		r.Args = json.RawMessage("[]")
 	}
 	k := &ask{Turn: abi.Turn{Kind: abi.KindAction, Name: r.Action, Args: r.Args}, raw: r.Raw, isRaw: r.IsRaw}
-	return newEntry(entryTurn, h.deadline(), func(t *turn) (Reply, error) { return t.action(k) }), nil
+	return newEntry(entryTurn, h.deadline(), func(t *turn) (Reply, error) {
+		if err := t.checkWebOrigin(r.WebOrigin); err != nil {
+			return Reply{}, err
+		}
+		return t.action(k)
+	}), nil
 }
 
 // action runs an action, if the actor has it.

@@ -51,6 +51,7 @@ type childOptions struct {
 type pin struct {
 	Module  string `json:"module"`
 	Version int    `json:"version"`
+	By      string `json:"by"` // module of the parent
 }
 
 // createChild makes a child at once. The row of it is a delta of its own, before the child's.

@@ -20,9 +20,11 @@ import (
 	"crypto/rand"
 	"errors"
 	"log/slog"
+	"net/netip"
 	"sync"
 	"time"
 
+	"github.com/vivarium-run/vivarium/actors/internal/egress"
 	"github.com/vivarium-run/vivarium/hostfuncs"
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
 	"github.com/vivarium-run/vivarium/kv"
@@ -48,6 +50,15 @@ type Config struct {
 	// OnLog, when not nil, gets every line of every actor's log. It must not block.
 	OnLog  func(Info, LogLine)
 	Logger *slog.Logger // nil means slog.Default()
+
+	// OwnAddrs returns the addresses on which this process listens: guests cannot reach them. Nil means none.
+	OwnAddrs func() []netip.AddrPort
+	// AllowLoopback lists "host:port" that guests may reach at a loopback address, if they may reach the host
+	// at all: for tests and development.
+	AllowLoopback []string
+	// Secrets returns the value of a secret for requests of a module to a host, or an error if there is none
+	// for it. Nil means that there are no secrets.
+	Secrets func(ns tenants.ID, module, name, host string) (string, error)
 }
 
 func (c *Config) setDefaults() {
@@ -93,7 +104,10 @@ type Host struct {
 	events    *feeds[Event]
 	alarm     *alarm
 	crashes   crashes
+	living    sync.WaitGroup // goroutines of actors, also of those that are forgotten and not yet gone
 	checkers  checkers
+	egress    *egress.Client
+	couriers  sync.WaitGroup // of tasks; they end with ctx
 
 	clockMu sync.Mutex // guards clock
 	clock   time.Time  // the latest that anybody was shown
@@ -126,6 +140,10 @@ func Start(cfg Config) (*Host, error) {
 		births:    map[tenants.Address]chan struct{}{},
 	}
 	rand.Read(h.seedKey) // never fails; see crypto/rand
+	var err error
+	if h.egress, err = egress.New(egress.Config{Logger: cfg.Logger, OwnAddrs: cfg.OwnAddrs, AllowLoopback: cfg.AllowLoopback}); err != nil {
+		return nil, err
+	}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	h.alarm = startAlarm(h)
 	return h, nil
@@ -189,6 +207,7 @@ func (h *Host) Drain(ctx context.Context) error {
 		a.mail.fail(errDraining)
 		<-a.done
 	}
+	h.living.Wait()
 	return late
 }
 
@@ -198,6 +217,8 @@ func (h *Host) Close() error {
 	cancel()
 	h.Drain(ctx)
 	h.alarm.stop(h.cancel)
+	h.couriers.Wait()
+	h.egress.Close()
 	return nil
 }
 
@@ -229,7 +250,7 @@ func (h *Host) startLocked(id tenants.ActorID, born *record) *actor {
 		a.newborn, a.record = true, *born
 	}
 	h.awake[id] = a
-	go a.run() // ends when the actor sleeps; Drain waits for it
+	h.living.Go(a.run) // ends when the actor sleeps or is destroyed; Drain waits for it
 	return a
 }
 
@@ -256,22 +277,27 @@ func (h *Host) forget(a *actor) {
 
 // post puts an entry into an actor's mailbox, waking the actor if need be, and waits for the answer.
 func (h *Host) post(ctx context.Context, id tenants.ActorID, e *entry) (Reply, error) {
+	if err := h.put(ctx, id, e); err != nil {
+		return Reply{}, err
+	}
+	return e.wait(ctx)
+}
+
+// put puts an entry into an actor's mailbox, waking the actor if need be.
+func (h *Host) put(ctx context.Context, id tenants.ActorID, e *entry) error {
 	for {
 		a, err := h.wake(id)
 		if err != nil {
-			return Reply{}, err
+			return err
 		}
-		switch err := a.mail.put(e); {
-		case errors.Is(err, errAsleep):
-			select {
-			case <-a.done: // and then it can be woken again
-			case <-ctx.Done():
-				return Reply{}, abi.Wrap(abi.CodeActionTimedOut, context.Cause(ctx))
-			}
-		case err != nil:
-			return Reply{}, err
-		default:
-			return e.wait(ctx)
+		err = a.mail.put(e)
+		if !errors.Is(err, errAsleep) {
+			return err
+		}
+		select {
+		case <-a.done: // and then it can be woken again
+		case <-ctx.Done():
+			return abi.Wrap(abi.CodeActionTimedOut, context.Cause(ctx))
 		}
 	}
 }

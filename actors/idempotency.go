@@ -78,6 +78,7 @@ func checkOnce(key string) error {
 // once makes e a request that is done once.
 func (e *entry) once(k *onceKey) {
 	run := e.run
+	e.answered = func(t *turn, reply Reply, failure error) error { return t.record(k, reply, failure) }
 	e.run = func(t *turn) (Reply, error) {
 		if known, reply, err := t.recall(k); known || err != nil {
 			return reply, err
@@ -88,6 +89,8 @@ func (e *entry) once(k *onceKey) {
 			return reply, err
 		case t.open:
 			t.a.remember(k, e.request)
+			return reply, nil
+		case t.replied: // and recorded with it
 			return reply, nil
 		}
 		return reply, t.record(k, reply, nil)
@@ -216,5 +219,4 @@ func (a *actor) remember(k *onceKey, r *request) {
 		}
 	}
 	a.underWay[k.id] = &onceOpen{k.digest, r}
-	r.answered = func(t *turn, reply Reply, failure error) error { return t.record(k, reply, failure) }
 }

@@ -128,6 +128,7 @@ type entry struct {
 	kind    entryKind
 	outside bool // counts against the mailbox
 	bare    bool // it runs no guest, so it needs no live version
+	inner   bool // who waits for it is the host itself: the guest cannot answer it
 	// run is what the turn does, on the actor's goroutine, with a guest or without one. What it leaves in
 	// the turn is committed if it returns no error.
 	run func(t *turn) (Reply, error)

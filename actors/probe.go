@@ -191,6 +191,9 @@ func readManifest(doc []byte) (abi.Manifest, error) {
 	if why := checkManifest(&m); why != "" {
 		return bad("%s", why)
 	}
+	if err := checkWish(m.Egress); err != nil {
+		return bad("its egress: %s", clip(err.Error()))
+	}
 	if err := schemas.Verify(&m); err != nil {
 		return bad("%s", clip(err.Error()))
 	}

@@ -25,6 +25,7 @@ const (
 	tablePins     = 'P' // versions for children, by actor name
 	tableSent     = 'S' // number of the last send, by receiver
 	tableReceived = 'R' // number of the last send that was done, by sender
+	tableTaskBody = 'T' // what a task is to send, by its id
 )
 
 var (

@@ -20,6 +20,8 @@ type request struct {
 	result   chan result  // capacity 1
 	id       uint64       // within the actor's life; zero until its turn has begun
 	used     atomic.Int64 // gas of its turns
+	gone     atomic.Bool  // nobody waits any more
+	parts    *parts       // not nil: a raw HTTP request, which may be answered in parts
 	// answered, when not nil, is called in the turn that answers an open request, with the answer.
 	answered func(t *turn, reply Reply, failure error) error
 
@@ -97,26 +99,38 @@ func (r *request) wait(ctx context.Context) (Reply, error) {
 	case got := <-r.result:
 		return got.reply, got.err
 	case <-ctx.Done():
-		r.state.CompareAndSwap(requestWaiting, requestGivenUp)
-		return Reply{}, &abi.Error{Code: abi.CodeActionTimedOut, Message: "The client went away", Cause: context.Cause(ctx)}
+		return Reply{}, r.leave(ctx)
 	case <-late.C:
 	}
 	if r.state.CompareAndSwap(requestWaiting, requestGivenUp) {
-		return Reply{}, abi.Errorf(abi.CodeActionTimedOut, "The request waited too long for the actor")
+		return Reply{}, errWaited
 	}
 	select {
 	case got := <-r.result:
 		return got.reply, got.err
 	case <-ctx.Done():
-		return Reply{}, abi.Wrap(abi.CodeActionTimedOut, context.Cause(ctx))
+		return Reply{}, r.leave(ctx)
 	}
 }
 
-// openRequests are the requests of one actor that outlived their turns. They belong to the actor's
-// goroutine. Each ends at its deadline at the latest.
+var errWaited = abi.Errorf(abi.CodeActionTimedOut, "The request waited too long for the actor")
+
+// leave says that the one who waits has gone, because ctx ended.
+func (r *request) leave(ctx context.Context) error {
+	r.gone.Store(true)
+	r.state.CompareAndSwap(requestWaiting, requestGivenUp)
+	return &abi.Error{Code: abi.CodeActionTimedOut, Message: "The client went away", Cause: context.Cause(ctx)}
+}
+
+// openRequests are the requests of one actor that outlived their turns. Each ends at its deadline at the
+// latest, unless its answer has begun. The actor's goroutine uses them; only what takes an answer back that
+// was not committed runs elsewhere.
 type openRequests struct {
-	byID map[uint64]*request
 	last uint64 // id given last; begins at a random number, so that no id means something in another life
+
+	mu   sync.Mutex // guards the fields below
+	byID map[uint64]*request
+	lost int // how often all of them were lost
 }
 
 // number gives r its id.
@@ -129,31 +143,93 @@ func (o *openRequests) number(r *request) {
 
 // keep takes up a request whose turn ended without an answer.
 func (o *openRequests) keep(r *request) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.keepLocked(r)
+}
+
+func (o *openRequests) keepLocked(r *request) {
 	if o.byID == nil {
 		o.byID = map[uint64]*request{}
 	}
 	o.byID[r.id] = r
 }
 
-// get returns an open request, or nil.
-func (o *openRequests) get(id uint64) *request { return o.byID[id] }
+// get returns an open request for which somebody waits, or nil.
+func (o *openRequests) get(id uint64) *request {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if r := o.byID[id]; r != nil && !r.gone.Load() {
+		return r
+	}
+	return nil
+}
 
-// drop forgets a request that is answered.
-func (o *openRequests) drop(id uint64) { delete(o.byID, id) }
+// take removes an open request that is being answered. What it returns puts it back, if the answer is never
+// committed; one whose instance has gone meanwhile is answered so.
+func (o *openRequests) take(r *request) (back func()) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.byID, r.id)
+	lost := o.lost
+	return func() {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		if o.lost != lost {
+			r.answer(Reply{}, errReplyLost)
+			return
+		}
+		o.keepLocked(r)
+	}
+}
 
-// expire answers the requests whose time is up, and returns how many are still open.
-func (o *openRequests) expire(now time.Time) int {
+// drop forgets a request, and reports whether it was open.
+func (o *openRequests) drop(r *request) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	_, ok := o.byID[r.id]
+	delete(o.byID, r.id)
+	return ok
+}
+
+// expire answers the requests whose time is up, and returns how many are still open and not yet begun to be
+// answered, and in all.
+func (o *openRequests) expire(now time.Time) (waiting, all int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	for id, r := range o.byID {
-		if !now.Before(r.deadline) {
+		switch {
+		case r.parts.begun(): // it ends with its client, or with the actor
+			continue
+		case r.parts == nil && r.gone.Load(): // that of a raw request is told to the guest
+			delete(o.byID, id)
+		case !now.Before(r.deadline):
 			r.answer(Reply{}, abi.Errorf(abi.CodeActionTimedOut, "The actor did not answer in time"))
 			delete(o.byID, id)
+		default:
+			waiting++
 		}
 	}
-	return len(o.byID)
+	return waiting, len(o.byID)
+}
+
+// next returns when the first of them is to be answered that its time is up; zero if none is.
+func (o *openRequests) next() (next time.Time) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, r := range o.byID {
+		if !r.parts.begun() && (next.IsZero() || r.deadline.Before(next)) {
+			next = r.deadline
+		}
+	}
+	return next
 }
 
 // lose answers all of them: what would have answered them is gone.
 func (o *openRequests) lose(err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.lost++
 	for id, r := range o.byID {
 		r.answer(Reply{}, err)
 		delete(o.byID, id)

@@ -41,10 +41,10 @@ func (a *actor) runTurn(e *entry) error {
 	if t.guest {
 		a.reload, a.varBytes = false, t.varBytes
 	}
-	if t.open {
+	if t.open && !t.replied {
 		a.requests.keep(e.request)
 	}
-	o := &outbox{request: e.request, reply: reply, open: t.open, effects: t.effects, undo: t.undo}
+	o := &outbox{request: e.request, reply: reply, open: t.open || t.replied, effects: t.effects, undo: t.undo}
 	if e.kind == entryCreate {
 		return a.commitBirth(t, o)
 	}
@@ -165,10 +165,10 @@ func (a *actor) commit(d *kv.Delta, changes *kv.Overlay, o *outbox) {
 }
 
 // release lets the outbox of a turn that writes nothing out, behind the deltas that it may have
-// read.
+// read. One of them may have been refused while the turn ran: then it read what never was.
 func (a *actor) release(o *outbox) {
 	if !a.flight.follow(o) {
-		o.release(nil)
+		o.release(a.flight.broken())
 	}
 }
 
@@ -281,20 +281,27 @@ func (a *actor) failure(err error) error {
 	return abi.Wrap(abi.CodeInternal, err)
 }
 
+// keptBuffer is the largest buffer for envelopes that an actor keeps, in bytes.
+const keptBuffer = 64 << 10
+
 // runSDK runs a turn of a module with a manifest: an envelope in, an envelope out.
 func (a *actor) runSDK(t *turn, k *ask) (Reply, error) {
 	if k.isRaw {
 		return Reply{}, abi.Errorf(abi.CodeUnsupportedType, "this module's actions take JSON")
 	}
 	env := k.Turn
-	env.Actor, env.Reload, env.Request = a.record.Name, a.reload, t.entry.id
+	env.Actor, env.Reload, env.Request = a.record.Name, a.reload, t.request()
 	env.Caller, env.Origin = t.entry.subject, t.entry.origin
 	if sender := t.entry.sender; sender != (tenants.ActorID{}) {
 		env.Sender = sender.String()
 	}
 	a.buf = abi.AppendTurn(a.buf[:0], &env)
 	c := hostfuncs.NewCall(t.ctx, t, &a.kernel, a.instance, a.buf)
+	t.run = c
 	n, err := a.call(c, abi.ExportTurn)
+	if cap(a.buf) > keptBuffer {
+		a.buf = nil
+	}
 	if err != nil {
 		return Reply{}, err
 	}
@@ -303,31 +310,22 @@ func (a *actor) runSDK(t *turn, k *ask) (Reply, error) {
 		a.lose()
 		return Reply{}, a.failure(&sandbox.TrapError{Kind: "broken contract", Text: fmt.Sprintf("actor_turn returned %d, envelope: %v", n, err)})
 	}
-	return a.readReply(t, c, k, &reply)
+	return a.readReply(t, k, &reply)
 }
 
 // readReply turns the guest's answer into a client's.
-func (a *actor) readReply(t *turn, c *hostfuncs.Call, k *ask, r *abi.Reply) (Reply, error) {
+func (a *actor) readReply(t *turn, k *ask, r *abi.Reply) (Reply, error) {
 	switch r.Status {
 	case abi.StatusOK:
-		return jsonReply(t, r.Result)
+		return t.success(r)
 	case abi.StatusOpen:
-		return Reply{}, t.keepOpen()
+		return Reply{}, t.keepOpen(r)
 	case abi.StatusUser:
 		return Reply{}, userError(r)
 	case abi.StatusHidden:
 		return Reply{}, a.hidden(r.Message)
 	case abi.StatusHost:
-		if refused, ok := c.Refusal(r.Code); ok {
-			return Reply{}, refused
-		}
-		if e := t.relayed[r.Code]; e != nil {
-			return Reply{}, e
-		}
-		if guestCodes[r.Code] {
-			return Reply{}, &abi.Error{Code: r.Code}
-		}
-		return Reply{}, a.hidden(r.Message)
+		return Reply{}, t.hostFailure(r)
 	case abi.StatusNoName:
 		return Reply{}, a.noAction(k.Name)
 	}
@@ -338,18 +336,6 @@ func (a *actor) readReply(t *turn, c *hostfuncs.Call, k *ask, r *abi.Reply) (Rep
 // thing, or its rules forbid it. With any other it would speak for the host.
 var guestCodes = map[abi.Code]bool{
 	abi.CodeForbidden: true, abi.CodeActionNotFound: true, abi.CodeQueueNotFound: true, abi.CodeNoHandler: true, abi.CodeNotSupported: true,
-}
-
-// keepOpen lets the turn's request outlive it.
-func (t *turn) keepOpen() error {
-	if t.entry.result == nil {
-		return nil // nobody waits
-	}
-	if t.a.requests.expire(time.Now()) >= abi.MaxOpenRequests {
-		return &abi.Error{Code: abi.CodeTooManyOpen, Retry: time.Second}
-	}
-	t.open = true
-	return nil
 }
 
 // jsonReply checks a result, which is the guest's word that it is JSON.

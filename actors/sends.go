@@ -162,10 +162,11 @@ func (a *actor) deliver(name, body []byte) (*entry, error) {
 		return nil, nil // busy, until the one before it is done
 	}
 	id, h := a.id, a.h
-	go func() { // ends with the request's deadline at the latest; a host that drains does not wait for it
+	carry := func() { // ends with the request's deadline at the latest; a host that drains does not wait for it
 		_, err := h.post(h.ctx, p.receiver(id.Namespace), h.receiveEntry(p.sender(id.Namespace), n, &o))
 		h.tell(id, func(t *turn) (Reply, error) { return Reply{}, t.delivered(p, n, &o, err) })
-	}()
+	}
+	a.whenDurable(func() { go carry() }, func() {}) // a send of a refused turn is none
 	return nil, nil
 }
 
@@ -254,7 +255,7 @@ func (a *actor) tellDone(name, body []byte) (*entry, error) {
 	}
 	n := binary.BigEndian.Uint64(body)
 	id, h := a.id, a.h
-	go func() { // as in deliver
+	carry := func() { // as in deliver
 		e := newEntry(entryTurn, h.deadline(), func(t *turn) (Reply, error) {
 			done, err := t.counter(receivedKey(p.from))
 			if err == nil && done == n {
@@ -265,7 +266,8 @@ func (a *actor) tellDone(name, body []byte) (*entry, error) {
 		e.bare = true
 		_, err := h.post(h.ctx, p.receiver(id.Namespace), e)
 		h.tell(id, func(t *turn) (Reply, error) { return Reply{}, t.forgotten(p, n, err) })
-	}()
+	}
+	a.whenDurable(func() { go carry() }, func() {})
 	return nil, nil
 }
 

@@ -29,15 +29,21 @@ type turn struct {
 	changes *kv.Overlay // what the turn writes
 	view    kv.View     // what it reads: changes, deltas in flight, store
 
-	effects     []func() // what happens outside once the turn is durable, in order; see outbox
-	undo        []func() // what is taken back if it never is
-	guest       bool     // the guest ran
-	open        bool     // the request stays open
-	leave       leaving  // what the guest wants to become of the actor
+	effects     []func()        // what happens outside once the turn is durable, in order; see outbox
+	undo        []func()        // what is taken back if it never is
+	guest       bool            // the guest ran
+	open        bool            // the request stays open
+	replied     bool            // the operation reply has answered it
+	run         *hostfuncs.Call // of an SDK module, once it has begun
+	told        *abi.Error      // of a task's turn: how the task failed, nil if it did not
+	served      uint64          // of a task's turn: the open request that the task was begun for, zero if there is none
+	leave       leaving         // what the guest wants to become of the actor
 	events      int
 	calls       int                     // of other actors
 	sends       int                     // that the turn adds
 	relayed     map[abi.Code]*abi.Error // what other actors answered, which the guest may pass on
+	tasks       int                     // that the turn adds
+	fetches     int
 	outboxBytes int
 	varBytes    int // of all Extism vars, -1 until known
 	logBytes    int

@@ -104,7 +104,7 @@ func (h *Host) inspect(ctx context.Context, code *sandbox.Version, v *tenants.Ve
 		if o.Input != "" {
 			return r, abi.Errorf(abi.CodeInvalidRequest, "only a plain module has an input form")
 		}
-		v.Codec, v.Actors = m.Codec, m.Actors
+		v.Codec, v.Actors, v.Egress, v.Uploads = m.Codec, m.Actors, m.Egress, m.Uploads
 		r.Kind, r.SDK, r.Codec = "sdk", m.SDK, m.Codec
 	} else {
 		if err := h.probeStart(ctx, v.Namespace, code); err != nil {

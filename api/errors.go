@@ -158,6 +158,22 @@ func withNext(m json.RawMessage, next string) json.RawMessage {
 	return m
 }
 
+// untilEnd returns a context that ends with the request, with its token and with the server.
+func (q *request) untilEnd(s *Server) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(q.Context())
+	ended, stop := expires(q.who.Expires, s.now())
+	go func() { // ends with the context
+		defer stop()
+		select {
+		case <-ended:
+		case <-s.closing:
+		case <-ctx.Done():
+		}
+		cancel()
+	}()
+	return ctx, cancel
+}
+
 // expires returns a channel that gets a value when the token ends; nil, which never does, for a
 // principal without an end. stop frees it.
 func expires(end time.Time, now time.Time) (c <-chan time.Time, stop func()) {

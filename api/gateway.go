@@ -32,7 +32,7 @@ func (s *Server) postAction(w http.ResponseWriter, q *request) error {
 
 // action reads the call that the request asks for.
 func (q *request) action() (actors.Request, error) {
-	call := actors.Request{Action: q.params["action"], Caller: q.who.Subject, Once: q.Header.Get("Idempotency-Key")}
+	call := actors.Request{Action: q.params["action"], Caller: q.who.Subject, WebOrigin: q.Header.Get("Origin"), Once: q.Header.Get("Idempotency-Key")}
 	switch q.Header.Get(encodingHeader) {
 	case "cbor", "bare":
 		return call, abi.Errorf(abi.CodeUnsupportedType, "the encoding %s is not supported yet: use json", q.Header.Get(encodingHeader)).
@@ -88,7 +88,7 @@ func writeReply(w http.ResponseWriter, r actors.Reply) error {
 	switch {
 	case r.Kind == actors.ReplyRaw:
 		// Bytes of a stranger on our origin: never a page.
-		w.Header().Set("Content-Security-Policy", "sandbox allow-scripts allow-forms")
+		w.Header().Set("Content-Security-Policy", guestPolicy)
 		return writeBytes(w, http.StatusOK, typeBytes, r.Raw)
 	case r.Kind == actors.ReplyBytes:
 		const tag = len(`["$Uint8Array",""]`)
@@ -108,6 +108,6 @@ func writeReply(w http.ResponseWriter, r actors.Reply) error {
 // noGatewayPath answers for the gateway's other paths.
 func (s *Server) noGatewayPath(http.ResponseWriter, *request) error {
 	return abi.Errorf(abi.CodeNotFound, "").With(object{
-		"next": "this host serves POST /gateway/{actor}/action/{action}; queue, request, connect and websocket are not there yet",
+		"next": "this host serves POST /gateway/{actor}/action/{action} and /gateway/{actor}/request; queue, connect and websocket are not there yet",
 	})
 }

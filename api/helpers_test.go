@@ -32,7 +32,9 @@ type scriptedHost struct {
 	actors  map[tenants.Address]actors.Info
 	creates []actors.CreateOptions
 	calls   []actors.Request
+	raws    []actors.RawRequest
 
+	raw    func(context.Context, actors.RawRequest) (*actors.RawResponse, error)
 	call   func(context.Context, tenants.ActorID, actors.Request) (actors.Reply, error)
 	upload func(context.Context, tenants.ID, io.Reader, actors.UploadOptions) (tenants.Version, actors.Report, bool, error)
 	remove func(ctx context.Context, ns tenants.ID, module string) error
@@ -132,6 +134,19 @@ func (h *scriptedHost) Call(ctx context.Context, id tenants.ActorID, r actors.Re
 		return actors.Reply{Kind: actors.ReplyRaw, Raw: r.Raw}, nil
 	}
 	return actors.Reply{Output: r.Args}, nil
+}
+
+func (h *scriptedHost) Request(ctx context.Context, id tenants.ActorID, r actors.RawRequest) (*actors.RawResponse, error) {
+	if _, err := h.Get(ctx, id); err != nil {
+		return nil, err
+	}
+	h.mu.Lock()
+	h.raws = append(h.raws, r)
+	h.mu.Unlock()
+	if h.raw != nil {
+		return h.raw(ctx, r)
+	}
+	return nil, &abi.Error{Code: abi.CodeNoHandler}
 }
 
 func (h *scriptedHost) State(ctx context.Context, id tenants.ActorID) (abi.Codec, []byte, bool, error) {

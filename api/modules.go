@@ -23,6 +23,7 @@ type moduleBody struct {
 	Latest    int                 `json:"latest"`           // number of the newest version
 	Actors    map[string][]string `json:"actors"`           // actions of each actor of the live version
 	Config    map[string]string   `json:"config,omitempty"` // for who may set it
+	Grants    tenants.Grants      `json:"grants,omitzero"`  // the same
 	CreateTS  int64               `json:"create_ts"`
 }
 
@@ -39,6 +40,8 @@ type versionBody struct {
 	Actors   map[string][]string `json:"actors"`
 	Labels   map[string]string   `json:"labels,omitempty"`
 	Note     string              `json:"note,omitempty"`
+	Egress   []string            `json:"egress,omitempty"` // hosts that the manifest asks for
+	Uploads  bool                `json:"uploads,omitempty"`
 	Report   json.RawMessage     `json:"report,omitempty"`
 	CreateTS int64               `json:"create_ts"`
 	// Manifest describes the actors in full, with their schemas: in the answer for one version only.
@@ -84,7 +87,7 @@ func (s *Server) describeModule(q *request, m tenants.Module) moduleBody {
 		b.Actors = actionsOf(v.Actors)
 	}
 	if q.who.May(tenants.RightAdmin) {
-		b.Config = m.Config
+		b.Config, b.Grants = m.Config, m.Grants
 	}
 	return b
 }
@@ -106,6 +109,8 @@ func describeVersion(v tenants.Version, live int) versionBody {
 		Actors:   actionsOf(v.Actors),
 		Labels:   v.Labels,
 		Note:     v.Note,
+		Egress:   v.Egress,
+		Uploads:  v.Uploads,
 		Report:   v.Report,
 		CreateTS: v.Created.UnixMilli(),
 	}
@@ -284,7 +289,8 @@ func (s *sourceErr) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// patchModule changes one thing of a module, which is then durable: the live version or the config.
+// patchModule changes one thing of a module, which is then durable: the live version, the config or what it is
+// granted.
 func (s *Server) patchModule(w http.ResponseWriter, q *request) error {
 	if err := q.only("namespace", "force"); err != nil {
 		return err
@@ -293,6 +299,7 @@ func (s *Server) patchModule(w http.ResponseWriter, q *request) error {
 		Live   *int               `json:"live"`
 		Canary json.RawMessage    `json:"canary"` // null ends it
 		Config map[string]*string `json:"config"` // null deletes
+		Grants *tenants.Grants    `json:"grants"` // replaces all of them
 	}
 	if err := q.decode(&b, true); err != nil {
 		return err
@@ -300,21 +307,30 @@ func (s *Server) patchModule(w http.ResponseWriter, q *request) error {
 	var m tenants.Module
 	var err error
 	switch {
-	case count(b.Live != nil, b.Canary != nil, b.Config != nil) != 1:
-		return abi.Errorf(abi.CodeInvalidRequest, "the body must have one of live, canary and config")
+	case count(b.Live != nil, b.Canary != nil, b.Config != nil, b.Grants != nil) != 1:
+		return abi.Errorf(abi.CodeInvalidRequest, "the body must have one of live, canary, config and grants")
 	case b.Live != nil:
 		m, err = s.setLive(q, *b.Live)
 	case b.Canary != nil:
 		m, err = s.setCanary(q, b.Canary)
 	case !q.who.May(tenants.RightAdmin):
-		return abi.Errorf(abi.CodeForbidden, "config needs the role admin")
-	default:
+		return abi.Errorf(abi.CodeForbidden, "config and grants need the role admin")
+	case b.Config != nil:
 		m, err = s.cfg.Registry.SetConfig(q.Context(), q.ns, q.params["module"], b.Config)
+	default:
+		m, err = s.setGrants(q, *b.Grants)
 	}
 	if err != nil {
 		return err
 	}
 	return writeJSON(w, http.StatusOK, s.describeModule(q, m))
+}
+
+func (s *Server) setGrants(q *request, g tenants.Grants) (tenants.Module, error) {
+	if err := actors.CheckEgress(g.Egress); err != nil {
+		return tenants.Module{}, abi.Errorf(abi.CodeInvalidRequest, "the grants are wrong: %s", clip(err.Error(), 300))
+	}
+	return s.cfg.Registry.SetGrants(q.Context(), q.ns, q.params["module"], g)
 }
 
 func (s *Server) setLive(q *request, n int) (m tenants.Module, err error) {

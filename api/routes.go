@@ -77,6 +77,8 @@ func routes() []route {
 		{"GET", "/actors/{actor}/events", read, 0, (*Server).getEvents},
 
 		{"POST", "/gateway/{target}/action/{action}", invoke, actionBody, (*Server).postAction},
+		{anyMethod, "/gateway/{target}/request", invoke, abi.MaxBody, (*Server).anyRequest},
+		{anyMethod, "/gateway/{target}/request/*", invoke, abi.MaxBody, (*Server).anyRequest},
 		{anyMethod, "/gateway/*", public, 0, (*Server).noGatewayPath},
 	}
 }

@@ -27,7 +27,7 @@ func TestRoutesTable(t *testing.T) {
 			t.Errorf("%s: public = %v, want %v", id, got, want)
 		}
 		command := strings.HasSuffix(rt.path, "/reset") || strings.HasSuffix(rt.path, "/retry") // says all in its path
-		writes := (rt.method == "PUT" || rt.method == "POST" || rt.method == "PATCH") && !command
+		writes := (rt.method == "PUT" || rt.method == "POST" || rt.method == "PATCH" || rt.raw()) && !command
 		if got := rt.body != 0; got != writes {
 			t.Errorf("%s: takes a body = %v", id, got)
 		}
@@ -92,7 +92,7 @@ func TestRoutesRefuseStrangers(t *testing.T) {
 			}
 		})
 	}
-	if len(f.host.calls) != 0 {
+	if len(f.host.calls) != 0 || len(f.host.raws) != 0 {
 		t.Errorf("strangers reached an actor: %v", f.host.calls)
 	}
 }

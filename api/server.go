@@ -85,6 +85,7 @@ type host interface {
 	ActorNames(context.Context, tenants.ID) ([]string, error)
 	Destroy(context.Context, tenants.ActorID) error
 	Call(context.Context, tenants.ActorID, actors.Request) (actors.Reply, error)
+	Request(context.Context, tenants.ActorID, actors.RawRequest) (*actors.RawResponse, error)
 	State(context.Context, tenants.ActorID) (abi.Codec, []byte, bool, error)
 	KVList(ctx context.Context, id tenants.ActorID, prefix, after []byte, limit int) ([]abi.Item, bool, error)
 	KVGet(ctx context.Context, id tenants.ActorID, key []byte) ([]byte, error)

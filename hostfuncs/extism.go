@@ -71,11 +71,9 @@ func kernelFuncs() []Func {
 			}
 		}),
 
-		fn("http_request", p64x2, r64, func(c *Call, s []uint64) {
-			abort(abi.Errorf(abi.CodeNotSupported, "this host does not let guests reach the network"))
-		}),
-		fn("http_status_code", none, r32, func(c *Call, s []uint64) { s[0] = 0 }),
-		fn("http_headers", none, r64, func(c *Call, s []uint64) { s[0] = 0 }),
+		fn("http_request", p64x2, r64, func(c *Call, s []uint64) { s[0] = c.httpRequest(s[0], s[1]) }),
+		fn("http_status_code", none, r32, func(c *Call, s []uint64) { s[0] = c.http.status }),
+		fn("http_headers", none, r64, func(c *Call, s []uint64) { s[0] = c.httpHeaders() }),
 
 		fn("get_log_level", none, r32, func(c *Call, s []uint64) { s[0] = uint64(LevelTrace) }),
 	}

@@ -118,6 +118,7 @@ type Call struct {
 	calls   int
 	spent   error        // of the meter, while an operation worked: it ends the run
 	perItem int64        // of the operation that works
+	http    httpAnswer   // of the last http_request
 	failed  []*abi.Error // what operations refused in this run, one of each code
 }
 

@@ -235,7 +235,7 @@ func otherCalls() (list []priced) {
 			add(env, name, fmt.Sprint(off), look, args(off, 1<<30))
 		}
 	}
-	add(env, "http_request", "", look, func(p *priced) { p.args, p.aborts = []uint64{0, 0}, true })
+	add(env, "http_request", "", look+50_000, func(p *priced) { p.args, p.aborts = []uint64{0, 0}, true })
 	for _, n := range []int{0, 1, abi.MaxHandleBytes - 8} {
 		add(env, "alloc", fmt.Sprint(n), look+move+int64(n), args(uint64(n)))
 	}

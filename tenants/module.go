@@ -32,12 +32,14 @@ type Version struct {
 	Plain     bool                         `json:"plain,omitempty"`
 	Input     InputForm                    `json:"input,omitempty"`
 	Codec     abi.Codec                    `json:"codec"`
-	Actors    map[string]abi.ActorManifest `json:"actors"` // what it defines; for a plain module one, named as the module
+	Actors    map[string]abi.ActorManifest `json:"actors"`            // what it defines; for a plain module one, named as the module
+	Egress    []string                     `json:"egress,omitempty"`  // hosts that its manifest asks for
+	Uploads   bool                         `json:"uploads,omitempty"` // its manifest asks for uploads
 	Report    json.RawMessage              `json:"report,omitempty"`
 }
 
-// Module is a named program of a namespace, in the form that is stored. The Config of a Module
-// that the registry returned is shared and must not be changed.
+// Module is a named program of a namespace, in the form that is stored. Config and Grants of a Module
+// that the registry returned are shared and must not be changed.
 type Module struct {
 	Namespace ID                `json:"namespace"`
 	Name      string            `json:"name"`
@@ -45,6 +47,7 @@ type Module struct {
 	Latest    int               `json:"latest"`           // number of the newest version; 0 <= Live <= Latest
 	Canary    *Canary           `json:"canary,omitempty"` // shared, like Config
 	Config    map[string]string `json:"config,omitempty"`
+	Grants    Grants            `json:"grants,omitzero"`
 	Created   time.Time         `json:"created"`
 }
 

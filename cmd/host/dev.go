@@ -29,7 +29,8 @@ func devCommand(ui *ui) *cobra.Command {
 		Short: "Run a host for development; without arguments it runs the counter example",
 		Long: "Builds the guests, runs them as actors of the namespace \"default\", shows their logs and builds\n" +
 			"them again when their source changes. Requests from this machine need no token.\n" +
-			"What the actors keep survives a restart; it is in --data.",
+			"What the actors keep survives a restart; it is in --data. What the guests may reach, and the\n" +
+			"secrets that they may name, are in the file .env of the working folder.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			d := &dev{ui: ui, flags: f}
 			if err := loopbackOnly(f.listen); err != nil {
@@ -38,6 +39,9 @@ func devCommand(ui *ui) *cobra.Command {
 			var err error
 			if d.guests, err = devGuests(f.data, args); err != nil {
 				return err
+			}
+			if d.env, err = readEnvFile(".env"); err != nil {
+				return usagef("%v", err)
 			}
 			return d.run(cmd.Context(), level)
 		},
@@ -83,6 +87,7 @@ type dev struct {
 	ui     *ui
 	flags  serverFlags
 	guests []guest
+	env    devEnv
 	node   *node
 	mu     sync.Mutex // orders what is printed
 }
@@ -96,7 +101,10 @@ func (d *dev) run(ctx context.Context, level string) error {
 	if err != nil {
 		return err
 	}
-	d.node, err = startNode(nodeConfig{data: d.flags.data, listen: d.flags.listen, key: key, dev: true, onLog: d.guestLine, log: log})
+	d.node, err = startNode(nodeConfig{
+		data: d.flags.data, listen: d.flags.listen, key: key, dev: true, onLog: d.guestLine, log: log,
+		allowLoopback: append(d.env.loopback(), d.flags.allowLoopback...), secrets: d.env.secret,
+	})
 	if err != nil {
 		return err
 	}
@@ -142,6 +150,9 @@ func (d *dev) deploy(ctx context.Context, g guest) {
 		v, _, created, err = d.node.actors.Upload(ctx, tenants.Default, bytes.NewReader(wasm),
 			actors.UploadOptions{Module: g.module, Live: true, Labels: g.gitLabels(ctx)})
 		if err == nil {
+			err = d.grant(ctx, g.module)
+		}
+		if err == nil {
 			d.deployed(v, created, time.Since(begun))
 			return
 		}
@@ -150,6 +161,21 @@ func (d *dev) deploy(ctx context.Context, g guest) {
 		return // stopping
 	}
 	d.say(g.module+": "+describe(err), map[string]any{"event": "failed", "module": g.module, "error": err.Error()})
+}
+
+// grant lets a guest reach what .env allows, and nothing else. Without that line what was granted by the API
+// stays.
+func (d *dev) grant(ctx context.Context, module string) error {
+	if len(d.env.egress) == 0 {
+		return nil
+	}
+	if err := actors.CheckEgress(d.env.egress); err != nil {
+		return fmt.Errorf(".env: %w", err)
+	}
+	g := d.node.registry.Grants(tenants.Default, module)
+	g.Egress = d.env.egress
+	_, err := d.node.registry.SetGrants(ctx, tenants.Default, module, g)
+	return err
 }
 
 // deployed tells what is live and how to call it.

@@ -39,7 +39,8 @@ func envName(flag string) string {
 
 // serverFlags are common to the commands that run a host.
 type serverFlags struct {
-	data, listen string
+	data, listen  string
+	allowLoopback []string
 }
 
 const defaultListen = "127.0.0.1:6420"
@@ -47,6 +48,7 @@ const defaultListen = "127.0.0.1:6420"
 func (f *serverFlags) add(cmd *cobra.Command, data string) {
 	cmd.Flags().StringVar(&f.data, "data", data, "folder that keeps everything")
 	cmd.Flags().StringVar(&f.listen, "listen", defaultListen, "address to listen on")
+	cmd.Flags().StringSliceVar(&f.allowLoopback, "egress-allow-loopback", nil, "host:port of this machine that guests may reach if they are granted it; for tests")
 }
 
 // clientFlags are common to the commands that talk to a host.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -45,6 +46,9 @@ type nodeConfig struct {
 	onLog        func(actors.Info, actors.LogLine)
 	log          *slog.Logger
 
+	allowLoopback []string // that guests may reach if they are granted it
+	secrets       func(ns tenants.ID, module, name, host string) (string, error)
+
 	wrapStore func(kv.Store) kv.Store // stands before the store in a test
 }
 
@@ -77,7 +81,10 @@ func startNode(c nodeConfig) (n *node, err error) {
 	if n.sandbox, err = sandbox.Open(context.Background(), sandbox.Config{Dir: filepath.Join(c.data, "sandbox"), Modules: actors.GuestModules(), Logger: c.log}); err != nil {
 		return n, err
 	}
-	if n.actors, err = actors.Start(actors.Config{Store: n.store, Registry: n.registry, Sandbox: n.sandbox, OnLog: c.onLog, Logger: c.log}); err != nil {
+	if n.actors, err = actors.Start(actors.Config{
+		Store: n.store, Registry: n.registry, Sandbox: n.sandbox, OnLog: c.onLog, Logger: c.log,
+		OwnAddrs: n.ownAddrs, AllowLoopback: c.allowLoopback, Secrets: c.secrets,
+	}); err != nil {
 		return n, err
 	}
 	n.registry.SetHasActors(n.actors.HasActors)
@@ -93,6 +100,14 @@ func startNode(c nodeConfig) (n *node, err error) {
 	go func() { defer close(stopped); returnMemory(stop) }()
 	n.idle = sync.OnceFunc(func() { close(stop); <-stopped })
 	return n, nil
+}
+
+// ownAddrs are the addresses on which the process listens.
+func (n *node) ownAddrs() []netip.AddrPort {
+	if a, ok := n.listener.Addr().(*net.TCPAddr); ok {
+		return []netip.AddrPort{a.AddrPort()}
+	}
+	return nil
 }
 
 // url is where the node can be reached from this machine.

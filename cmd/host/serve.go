@@ -33,7 +33,7 @@ func serveCommand(ui *ui) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			n, err := startNode(nodeConfig{data: f.data, listen: f.listen, key: key, log: log})
+			n, err := startNode(nodeConfig{data: f.data, listen: f.listen, allowLoopback: f.allowLoopback, key: key, log: log})
 			if err != nil {
 				return err
 			}

@@ -98,7 +98,7 @@ func (l lie) want(module string, f hostfuncs.Func) string {
 	}
 	switch {
 	case module == abi.ModuleExtism && f.Name == "http_request":
-		return "502 actor/not_supported"
+		return badArgument
 	case module == abi.ModuleExtism && f.Name == "output_set":
 		return "502 rivetkit/internal_error"
 	case module == abi.ModuleExtism && f.Name == "alloc" && l.number != 1:

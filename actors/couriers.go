@@ -1,0 +1,246 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/vivarium-run/vivarium/hostfuncs/abi"
+	"github.com/vivarium-run/vivarium/tenants"
+)
+
+// couriers are the goroutines that work on an actor's tasks, one a task.
+type couriers struct {
+	mu sync.Mutex // guards of
+	of map[string]*courier
+}
+
+// courier does the work of one task and brings its outcome. It ends when the actor has taken it, when the task is
+// cancelled, and when the actor goes; Host.Close waits for it.
+type courier struct {
+	h      *Host
+	actor  tenants.ActorID
+	record record // of the actor, when the work began
+	id     string
+	ctx    context.Context
+	cancel context.CancelFunc
+	task   *task
+	lineage
+	body     []byte // that it is to send
+	envelope []byte // the outcome, if it is known already
+	resumed  bool   // the work began in an earlier life of the actor
+	current  bool   // the process is that in which it began
+}
+
+func (c *couriers) has(id string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.of[id] != nil
+}
+
+func (c *couriers) add(id string, one *courier) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.of == nil {
+		c.of = map[string]*courier{}
+	}
+	c.of[id] = one
+}
+
+// cancel ends the courier of a task and forgets it.
+func (c *couriers) cancel(id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if one := c.of[id]; one != nil {
+		one.cancel()
+		delete(c.of, id)
+	}
+}
+
+// done forgets a courier that has ended, unless another has taken its place.
+func (c *couriers) done(one *courier) {
+	one.cancel()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.of[one.id] == one {
+		delete(c.of, one.id)
+	}
+}
+
+// cancelAll ends all of them.
+func (c *couriers) cancelAll() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, one := range c.of {
+		one.cancel()
+	}
+}
+
+// doTask hands a task that is due to a courier, which begins once the task is durable.
+func (a *actor) doTask(name, row []byte) (*entry, error) {
+	id := string(name)
+	if a.couriers.has(id) {
+		return nil, nil // the row was only rewritten
+	}
+	k, err := decodeTask(id, row)
+	if err != nil {
+		return nil, err
+	}
+	c := &courier{h: a.h, actor: a.id, record: a.record, id: id, task: k, lineage: k.lineage(a), envelope: a.outcomes.drop(id)}
+	if k.Kind != taskTimer && c.envelope == nil {
+		if c.body, err = a.readOptional(taskBodyKey(id)); err != nil {
+			return nil, err
+		}
+		c.resumed, c.current = k.Life != a.generation(), k.Life>>32 == a.lease.Epoch.Boot
+	}
+	c.ctx, c.cancel = context.WithCancel(a.h.ctx)
+	a.couriers.add(id, c)
+	life := a.generation()
+	a.whenDurable(func() {
+		a.h.couriers.Go(func() { defer a.couriers.done(c); c.run(life) })
+	}, func() { a.couriers.done(c) })
+	return nil, nil
+}
+
+// whenDurable runs f once the actor's turns so far are durable, or undo if one of them was refused. They must
+// not block. An agenda row may be due before the delta that wrote it is on disk.
+func (a *actor) whenDurable(f, undo func()) {
+	a.release(&outbox{request: &request{}, effects: []func(){f}, undo: []func(){undo}})
+}
+
+// run does the work and brings the outcome.
+func (c *courier) run(life uint64) {
+	if c.resumed {
+		c.h.tell(c.actor, func(t *turn) (Reply, error) { return Reply{}, t.taskResumed(c.id, life) })
+	}
+	switch {
+	case c.envelope != nil:
+	case c.task.Kind == taskTimer:
+		c.envelope = abi.AppendReply(nil, &abi.Reply{})
+	case c.task.Kind == taskCall:
+		c.envelope = c.call()
+	case c.task.Fetch.Stream:
+		c.stream()
+		return
+	default:
+		c.envelope = c.fetch()
+	}
+	c.deliver(&outcome{id: c.id, envelope: c.envelope, last: true})
+}
+
+// taskResumed notes that the work on a task begins again.
+func (t *turn) taskResumed(id string, life uint64) error {
+	k, err := t.readTask(id)
+	if err != nil || k == nil || k.Life == life {
+		return err
+	}
+	k.Life, k.Restarts = life, k.Restarts+1
+	return t.writeTask(id, k, t.now)
+}
+
+// deliver brings an outcome to the actor and returns how its turn went. What is a refusal of ours, or did not
+// get to the guest at all, is no attempt: it waits and tries again.
+func (c *courier) deliver(o *outcome) error {
+	for {
+		o.ran = false
+		_, err := c.h.post(c.ctx, c.actor, c.h.outcomeEntry(o, c.lineage))
+		if c.ctx.Err() != nil || err == nil {
+			return err
+		}
+		if o.ran && !isRefusal(err) {
+			return err
+		}
+		if err := c.wait(snoozeTime); err != nil {
+			return err
+		}
+	}
+}
+
+func (c *courier) wait(d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-c.ctx.Done():
+		return c.ctx.Err()
+	}
+}
+
+// deadline is that of the request for which the work is done, as long as somebody may wait for it.
+func (c *courier) deadline() time.Time {
+	d := c.h.deadline()
+	if own := time.UnixMilli(c.task.Deadline); c.task.Deadline != 0 && c.current && own.Before(d) {
+		return own
+	}
+	return d
+}
+
+// call calls an action of another actor. The actor that began it does not wait in a turn, so the callee may call
+// it back.
+func (c *courier) call() []byte {
+	ctx, cancel := context.WithDeadline(c.ctx, c.deadline())
+	defer cancel()
+	for {
+		reply, err := c.callOnce(ctx)
+		if abi.CodeOf(err) != abi.CodeHostBusy || c.wait(snoozeTime) != nil || ctx.Err() != nil {
+			envelope, _ := envelopeOf(reply, err)
+			return envelope
+		}
+	}
+}
+
+func (c *courier) callOnce(ctx context.Context) (Reply, error) {
+	from := c.through(link{id: c.actor})
+	id, err := c.h.locate(ctx, c.actor.Namespace, c.task.Target, from)
+	if err != nil {
+		return Reply{}, err
+	}
+	e, err := c.h.actionEntry(Request{Action: c.task.Action, Args: c.body})
+	if err != nil {
+		return Reply{}, err
+	}
+	e.outside, e.deadline, e.lineage = true, c.deadline(), from
+	e.limit = c.limit
+	return c.h.post(ctx, id, e)
+}
+
+// locate returns the actor of a target, which is made if the target says so.
+func (h *Host) locate(ctx context.Context, ns tenants.ID, to *abi.Target, from lineage) (tenants.ActorID, error) {
+	if to.ID != "" {
+		id, ok := tenants.ParseActorID(ns, to.ID)
+		if !ok || to.Name != "" {
+			return id, errNoActor
+		}
+		return id, nil
+	}
+	key, err := tenants.NewKey(to.Key...)
+	if err != nil {
+		return tenants.ActorID{}, err
+	}
+	addr := tenants.Address{Namespace: ns, Name: to.Name, Key: key}
+	info, err := h.Find(ctx, addr)
+	if to.Create && abi.CodeOf(err) == abi.CodeActorNotFound {
+		info, _, err = h.GetOrCreate(ctx, addr, CreateOptions{Input: to.Input, from: from})
+	}
+	return info.ID, err
+}
+
+// fetch makes the HTTP request of a task.
+func (c *courier) fetch() []byte {
+	ctx, cancel := context.WithDeadline(c.ctx, c.deadline())
+	defer cancel()
+	v, err := c.h.cfg.Registry.Version(c.actor.Namespace, c.task.Module, c.task.Version)
+	if err != nil {
+		return fetchFailure(err)
+	}
+	p, err := c.h.policy(c.actor.Namespace, &v, &c.record)
+	if err != nil {
+		return fetchFailure(err)
+	}
+	return c.h.fetch(ctx, c.actor.Namespace, p, *c.task.Fetch, c.body)
+}
+
+// errGivenUp ends a stream whose parts the guest cannot take.
+var errGivenUp = errors.New("actors: the task was given up")

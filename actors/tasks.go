@@ -1,0 +1,339 @@
+package actors
+
+import (
+	"bytes"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/vivarium-run/vivarium/hostfuncs/abi"
+	"github.com/vivarium-run/vivarium/kv"
+	"github.com/vivarium-run/vivarium/tenants"
+)
+
+// A task is work whose outcome is a turn:
+//
+//  1. the delta of the turn that begins it holds an agenda row, and a row of what is to be sent;
+//  2. once it is durable a courier does the work, outside any turn, and brings the outcome to the actor as a
+//     turn of its own, whose delta also deletes the rows: the effect is there once;
+//  3. if that turn fails, the row says so and when to try again, with the outcome that is still in memory.
+//
+// A process that ends between 1 and 2 begins the work again at its next start, under the same id. What the
+// work did elsewhere may so happen twice: at least once.
+
+// task is the body of a task's agenda row.
+type task struct {
+	Kind     string            `json:"kind"` // fetch, call or timer
+	Fetch    *abi.FetchRequest `json:"fetch,omitempty"`
+	Module   string            `json:"module,omitempty"` // of the fetch, and its version: what they may reach
+	Version  int               `json:"version,omitempty"`
+	Target   *abi.Target       `json:"target,omitempty"`
+	Action   string            `json:"action,omitempty"`
+	Context  []byte            `json:"context,omitempty"`
+	Request  uint64            `json:"request,omitempty"`  // that the task was begun for
+	Deadline int64             `json:"deadline,omitempty"` // of it, ms since 1970; zero if it has none
+	Subject  string            `json:"subject,omitempty"`  // lineage
+	Sender   string            `json:"sender,omitempty"`
+	Origin   string            `json:"origin,omitempty"`
+	Chain    []taskLink        `json:"chain,omitempty"`
+	Gas      int64             `json:"gas,omitempty"`      // that is left of the request's
+	Life     uint64            `json:"life"`               // of the actor, in which the work began
+	Restarts int               `json:"restarts,omitempty"` // lives before it
+	Attempts int               `json:"attempts,omitempty"` // turns that failed
+	Error    string            `json:"error,omitempty"`    // of the last one
+}
+
+type taskLink struct {
+	ID   string `json:"id"`
+	Wait uint64 `json:"wait,omitempty"`
+}
+
+// The kinds of tasks.
+const (
+	taskFetch = "fetch"
+	taskCall  = "call"
+	taskTimer = "timer"
+)
+
+func init() { agendaWorks[agendaTask] = (*actor).doTask }
+
+func taskKey(id string) []byte     { return agendaKey(agendaTask, []byte(id)) }
+func taskBodyKey(id string) []byte { return tableKey(tableTaskBody, []byte(id)) }
+
+// StartFetch implements hostfuncs.Tasks.
+func (t *turn) StartFetch(request, body, context []byte) (string, error) {
+	f, _, err := t.fetchRequest(request, body)
+	if err != nil {
+		return "", err
+	}
+	if len(body) > maxTaskBody {
+		return "", abi.Errorf(abi.CodeBodyTooLarge, "the body of a task is larger than %d bytes", maxTaskBody)
+	}
+	v := t.a.version
+	return t.startTask(&task{Kind: taskFetch, Fetch: &f, Module: v.Module, Version: v.Number}, body, context, t.now)
+}
+
+// maxTaskBody bounds what a task keeps to send, in bytes: it is one value of the store.
+const maxTaskBody = 4 << 20
+
+// StartCall implements hostfuncs.Tasks. The target is looked for, and made, when the call is.
+func (t *turn) StartCall(target []byte, action string, args, context []byte) (string, error) {
+	var to abi.Target
+	switch {
+	case t.startup:
+		return "", errStartup
+	case !isList(args):
+		return "", errArgs
+	case len(args) > abi.MaxArgs, len(target) > abi.MaxArgs:
+		return "", abi.Errorf(abi.CodeBodyTooLarge, "the arguments are larger than %d bytes", abi.MaxArgs)
+	case len(t.entry.chain) >= abi.MaxCallDepth:
+		return "", abi.Errorf(abi.CodeCallDepth, "a chain of calls has at most %d actors", abi.MaxCallDepth)
+	}
+	if err := t.countCall(); err != nil {
+		return "", err
+	}
+	if err := decodeStrict(target, &to); err != nil {
+		return "", abi.Errorf(abi.CodeInvalidArgument, "the target is not one: %s", clip(err.Error()))
+	}
+	if to.ID == "" {
+		if _, err := t.address(to.Name, to.Key); err != nil {
+			return "", err
+		}
+	}
+	to.Input = bytes.Clone(to.Input)
+	return t.startTask(&task{Kind: taskCall, Target: &to, Action: action}, args, context, t.now)
+}
+
+// StartTimer implements hostfuncs.Tasks.
+func (t *turn) StartTimer(ms int64, context []byte) (string, error) {
+	if ms < 0 || ms > abi.MaxScheduleAhead*24*time.Hour.Milliseconds() {
+		return "", abi.Errorf(abi.CodeInvalidArgument, "a timer takes 0 ms to %d days", abi.MaxScheduleAhead)
+	}
+	return t.startTask(&task{Kind: taskTimer}, nil, context, t.now.Add(time.Duration(ms)*time.Millisecond))
+}
+
+// startTask adds a task to the turn. What it is begun for travels with it.
+func (t *turn) startTask(k *task, body, context []byte, due time.Time) (string, error) {
+	switch {
+	case t.startup:
+		return "", errStartup
+	case len(context) > abi.MaxTaskContext:
+		return "", abi.Errorf(abi.CodeInvalidArgument, "a task's context is larger than %d bytes", abi.MaxTaskContext)
+	case t.a.agenda.count(agendaTask)+t.tasks >= abi.MaxTasks:
+		return "", &abi.Error{Code: abi.CodeTooManyTasks, Retry: time.Second}
+	}
+	var random [16]byte
+	t.Random(random[:])
+	id := hex.EncodeToString(random[:])
+	k.Context, k.Life = bytes.Clone(context), t.a.generation()
+	t.hand(k)
+	row, err := json.Marshal(k)
+	if err != nil {
+		return "", abi.Errorf(abi.CodeInvalidArgument, "the task cannot be written down: %s", clip(err.Error()))
+	}
+	if err := t.put(taskKey(id), agendaRow(due, row)); err != nil {
+		return "", err
+	}
+	if len(body) > 0 {
+		if err := t.put(taskBodyKey(id), body); err != nil {
+			t.changes.Delete(taskKey(id)) // the guest was told that there is no task
+			return "", err
+		}
+	}
+	t.tasks++
+	return id, nil
+}
+
+// hand writes into a task whom it is begun for.
+func (t *turn) hand(k *task) {
+	from := t.entry
+	k.Request, k.Subject, k.Origin = t.request(), from.subject, from.origin
+	if from.sender != (tenants.ActorID{}) {
+		k.Sender = from.sender.String()
+	}
+	for _, l := range from.chain {
+		k.Chain = append(k.Chain, taskLink{l.id.String(), l.wait})
+	}
+	if from.limit > 0 {
+		k.Gas = max(1, from.limit-from.gas())
+	}
+	r := from.request
+	if from.inner {
+		r = t.a.requests.get(t.served)
+	}
+	if r != nil && (from.outside || from.inner) && !r.parts.begun() {
+		k.Deadline = r.deadline.UnixMilli()
+	}
+}
+
+// lineage is the inverse of hand. Waits of another process mean nothing.
+func (k *task) lineage(a *actor) lineage {
+	l := lineage{subject: k.Subject, origin: k.Origin, limit: k.Gas}
+	l.sender, _ = tenants.ParseActorID(a.id.Namespace, k.Sender)
+	for _, c := range k.Chain {
+		if id, ok := tenants.ParseActorID(a.id.Namespace, c.ID); ok {
+			if k.Life>>32 != a.lease.Epoch.Boot {
+				c.Wait = 0
+			}
+			l.chain = append(l.chain, link{id, c.Wait})
+		}
+	}
+	return l
+}
+
+// CancelTask implements hostfuncs.Tasks.
+func (t *turn) CancelTask(id string) (bool, error) {
+	if len(id) > 64 {
+		return false, nil
+	}
+	_, ok, err := t.get(taskKey(id))
+	if err != nil || !ok {
+		return false, err
+	}
+	if err := t.delete(taskKey(id)); err != nil {
+		return false, err
+	}
+	t.changes.Delete(taskBodyKey(id))
+	t.a.outcomes.drop(id)
+	t.after(func() { t.a.couriers.cancel(id) })
+	return true, nil
+}
+
+// readTask returns a task as the turn sees it; nil if it has ended.
+func (t *turn) readTask(id string) (*task, error) {
+	row, ok, err := t.get(taskKey(id))
+	if err != nil || !ok {
+		return nil, err
+	}
+	_, body, err := cutAgendaRow(row)
+	if err != nil {
+		return nil, err
+	}
+	return decodeTask(id, body)
+}
+
+func decodeTask(id string, body []byte) (*task, error) {
+	k := new(task)
+	if err := json.Unmarshal(body, k); err != nil {
+		return nil, fmt.Errorf("actors: task %s: %w", id, kv.ErrCorrupt)
+	}
+	return k, nil
+}
+
+// writeTask changes a task's row. It is the host's, and not counted against what the guest may write.
+func (t *turn) writeTask(id string, k *task, due time.Time) error {
+	row, err := json.Marshal(k)
+	if err == nil {
+		t.changes.Put(taskKey(id), agendaRow(due, row))
+	}
+	return err
+}
+
+// endTask deletes a task's rows.
+func (t *turn) endTask(id string) {
+	t.changes.Delete(taskKey(id))
+	t.changes.Delete(taskBodyKey(id))
+}
+
+// outcome is one turn of a task.
+type outcome struct {
+	id       string
+	envelope []byte
+	last     bool // the task ends with it
+	ran      bool // the guest had it, whatever came of it; read once the turn is answered
+}
+
+// outcomeEntry is the turn that brings an outcome to the guest.
+func (h *Host) outcomeEntry(o *outcome, l lineage) *entry {
+	e := newEntry(entryTurn, h.deadline(), nil)
+	e.inner, e.lineage = true, l
+	e.run = func(t *turn) (Reply, error) {
+		k, err := t.readTask(o.id)
+		if err != nil || k == nil {
+			return Reply{}, err // it was cancelled
+		}
+		if r := t.a.requests.get(k.Request); r != nil {
+			t.served = k.Request
+			defer func() { r.used.Add(e.gas()) }()
+		}
+		if o.last {
+			t.endTask(o.id)
+		}
+		o.ran = true
+		return t.runTask(o, k)
+	}
+	if o.last {
+		e.settle = func(t *turn, failure error) error { return t.taskFailed(o, failure) }
+	}
+	return e
+}
+
+// runTask runs the guest's turn of a task.
+func (t *turn) runTask(o *outcome, k *task) (Reply, error) {
+	if t.a.version.Plain {
+		return Reply{}, nil // of a module that had a manifest once
+	}
+	if r, err := abi.ParseReply(o.envelope); err == nil && r.Status == abi.StatusHost {
+		t.told = &abi.Error{Code: r.Code, Message: r.Message}
+		if len(r.Metadata) > 0 {
+			t.told.Metadata = json.RawMessage(r.Metadata)
+		}
+	}
+	head, err := json.Marshal(abi.Task{ID: o.id, Kind: k.Kind, Attempt: 1 + k.Restarts + k.Attempts})
+	if err != nil {
+		return Reply{}, err
+	}
+	return t.runGuest(&ask{Turn: abi.Turn{Kind: abi.KindTask, Args: o.envelope, Head: head, Context: k.Context}})
+}
+
+// taskFailed writes what becomes of a task whose turn failed: it is tried again, or given up.
+func (t *turn) taskFailed(o *outcome, failure error) error {
+	k, err := t.readTask(o.id)
+	if err != nil || k == nil {
+		return err
+	}
+	t.a.couriers.cancel(o.id) // so that the next attempt can have one
+	k.Attempts++
+	k.Error = clip(abi.AsError(failure).PublicMessage())
+	if k.Attempts < abi.MaxAttempts {
+		t.a.outcomes.keep(o.id, o.envelope)
+		return t.writeTask(o.id, k, t.now.Add(backoff(k.Attempts)))
+	}
+	t.endTask(o.id)
+	return t.buryTask(o.id, k)
+}
+
+// buryTask gives a task up.
+func (t *turn) buryTask(id string, k *task) error {
+	t.a.log("error", "host", fmt.Sprintf("the task %s (%s) was given up: %s", id, k.Kind, k.Error))
+	return nil
+}
+
+// outcomes are those of tasks whose turn failed, until it is tried again: a fetch is then not made twice.
+// They belong to the actor's goroutine.
+type outcomes struct {
+	of    map[string][]byte
+	bytes int
+}
+
+// keep remembers an outcome, if there is room; else the work is done again.
+func (o *outcomes) keep(id string, envelope []byte) {
+	o.drop(id)
+	if o.bytes+len(envelope) > abi.MaxFetchBody {
+		return
+	}
+	if o.of == nil {
+		o.of = map[string][]byte{}
+	}
+	o.of[id] = envelope
+	o.bytes += len(envelope)
+}
+
+// drop forgets an outcome and returns it, nil if there is none.
+func (o *outcomes) drop(id string) []byte {
+	b := o.of[id]
+	o.bytes -= len(b)
+	delete(o.of, id)
+	return b
+}
