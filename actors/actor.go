@@ -426,6 +426,9 @@ func (a *actor) destroy(e *entry) bool {
 		return true
 	}
 	a.gone = true
+	if s := a.h.connSetOf(a.id); s != nil {
+		s.closeAll(closeGone, "actor.destroyed")
+	}
 	a.h.cfg.Sandbox.Forget(a.id)
 	a.mail.fail(errNoActor)
 	a.h.forget(a) // before the answer, or the address would still find it

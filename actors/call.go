@@ -19,9 +19,12 @@ type Request struct {
 	Caller string // verified subject of the client; empty means anonymous
 	// Once, when not empty, is an idempotency key: the request is done once for each caller and action, and
 	// who repeats it within a day gets the first answer.
-	Once string
-	// WebOrigin is the page that a browser names as where the request comes from; empty means none.
-	WebOrigin string
+	Once   string
+	Origin string // of the web page, as the browser says; empty means none
+	// Params and Head are for modules with connection hooks, which run around the action. Nil means none. Head
+	// is called in the turn, and for such modules only.
+	Params json.RawMessage
+	Head   func() abi.RequestHead
 }
 
 // Reply is the answer to a Request.
@@ -47,7 +50,13 @@ const (
 // Call runs an action in the actor's next free turn and returns its answer once the turn, and all
 // that it may have read, is durable.
 func (h *Host) Call(ctx context.Context, id tenants.ActorID, r Request) (Reply, error) {
-	e, err := h.actionEntry(r)
+	if err := checkParams(r.Params); err != nil {
+		return Reply{}, err
+	}
+	if err := h.checkOrigin(ctx, id, r.Origin); err != nil {
+		return Reply{}, err
+	}
+	e, err := h.actionEntry(r, func(t *turn, k *ask) error { return t.around(k, r.Params, r.Head) })
 	if err != nil {
 		return Reply{}, err
 	}
@@ -62,8 +71,8 @@ func (h *Host) Call(ctx context.Context, id tenants.ActorID, r Request) (Reply, 
 	return h.post(ctx, id, e)
 }
 
-// actionEntry returns an entry that runs an action.
-func (h *Host) actionEntry(r Request) (*entry, error) {
+// actionEntry returns an entry that runs an action, after what is to come before it in the same turn.
+func (h *Host) actionEntry(r Request, before ...func(*turn, *ask) error) (*entry, error) {
 	if len(r.Args) > abi.MaxArgs || len(r.Raw) > abi.MaxArgs {
 		return nil, abi.Errorf(abi.CodeBodyTooLarge, "the arguments are larger than %d bytes", abi.MaxArgs)
 	}
@@ -72,8 +81,10 @@ func (h *Host) actionEntry(r Request) (*entry, error) {
 	}
 	k := &ask{Turn: abi.Turn{Kind: abi.KindAction, Name: r.Action, Args: r.Args}, raw: r.Raw, isRaw: r.IsRaw}
 	return newEntry(entryTurn, h.deadline(), func(t *turn) (Reply, error) {
-		if err := t.checkWebOrigin(r.WebOrigin); err != nil {
-			return Reply{}, err
+		for _, f := range before {
+			if err := f(t, k); err != nil {
+				return Reply{}, err
+			}
 		}
 		return t.action(k)
 	}), nil

@@ -45,3 +45,10 @@ func SetOnceCount(t *testing.T, h *Host, id tenants.ActorID, n uint64) {
 func Refusal(err error, slept time.Duration) error {
 	return (&probe{slept: slept}).refusal("start-up", err)
 }
+
+// ConnSets returns for how many actors the host keeps connections.
+func (h *Host) ConnSets() int {
+	h.connMu.Lock()
+	defer h.connMu.Unlock()
+	return len(h.conns)
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -230,6 +231,26 @@ func TestRefusedCommit(t *testing.T) {
 			}
 			g.want(g.start(id, "increment", 1), 12)
 		})
+	}
+}
+
+// A turn without writes that ran on top of a delta which is refused meanwhile is not answered either.
+func TestReaderOnTopOfRefusedCommit(t *testing.T) {
+	g := openGated(t, "")
+	g.Upload(tenants.Default, "hostile", hostile)
+	id := g.Actor(tenants.Default, "hostile")
+	g.gate.Hold()
+	g.gate.Refuse(1, kv.ErrReadOnly)
+	refused := g.start(id, "put", "k", "never")
+	g.gate.AwaitHeld(t, 1)
+	read := g.start(id, "sleep", 500)
+	kvtest.Eventually(t, "the reader runs", func() bool { return strings.Contains(g.Log(id), "sleeping") })
+	g.gate.Resume()
+	if o := <-refused; o.err == nil {
+		t.Error("the refused turn was answered")
+	}
+	if o := <-read; o.err == nil {
+		t.Errorf("a reader of what never was is answered %s", o.out)
 	}
 }
 

@@ -118,6 +118,10 @@ type Host struct {
 	births   map[tenants.Address]chan struct{} // closed when the birth has ended, well or not
 	waits    waits
 	draining bool
+
+	connMu     sync.Mutex // guards conns
+	conns      map[tenants.ActorID]*connSet
+	delivering sync.WaitGroup // goroutines that hand to sinks
 }
 
 // Start returns a running Host. Actors that have something due begin at once.
@@ -138,6 +142,7 @@ func Start(cfg Config) (*Host, error) {
 		awake:     map[tenants.ActorID]*actor{},
 		byAddr:    map[tenants.Address]*actor{},
 		births:    map[tenants.Address]chan struct{}{},
+		conns:     map[tenants.ActorID]*connSet{},
 	}
 	rand.Read(h.seedKey) // never fails; see crypto/rand
 	var err error
@@ -219,6 +224,7 @@ func (h *Host) Close() error {
 	h.alarm.stop(h.cancel)
 	h.couriers.Wait()
 	h.egress.Close()
+	h.delivering.Wait()
 	return nil
 }
 

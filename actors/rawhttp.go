@@ -12,10 +12,10 @@ import (
 
 // RawRequest is an HTTP request for the actor's own handler.
 type RawRequest struct {
-	Head      abi.RequestHead
-	Body      []byte
-	Caller    string // verified subject of the client; empty means anonymous
-	WebOrigin string // as in Request
+	Head   abi.RequestHead
+	Body   []byte
+	Caller string // verified subject of the client; empty means anonymous
+	Origin string // as in Request
 }
 
 // RawResponse is the actor's answer to a RawRequest. It must be closed.
@@ -44,6 +44,9 @@ func (h *Host) Request(ctx context.Context, id tenants.ActorID, r RawRequest) (*
 	if len(r.Body) > abi.MaxBody {
 		return nil, abi.Errorf(abi.CodeBodyTooLarge, "the body is larger than %d bytes", abi.MaxBody)
 	}
+	if err := h.checkOrigin(ctx, id, r.Origin); err != nil {
+		return nil, err
+	}
 	head, err := json.Marshal(r.Head)
 	if err != nil {
 		return nil, err
@@ -52,9 +55,6 @@ func (h *Host) Request(ctx context.Context, id tenants.ActorID, r RawRequest) (*
 	e := newEntry(entryTurn, h.deadline(), func(t *turn) (Reply, error) {
 		if t.a.version.Plain || !t.a.manifest().HasHook(abi.HookRequest) {
 			return Reply{}, &abi.Error{Code: abi.CodeNoHandler}
-		}
-		if err := t.checkWebOrigin(r.WebOrigin); err != nil {
-			return Reply{}, err
 		}
 		return t.runGuest(k)
 	})

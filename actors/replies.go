@@ -2,7 +2,6 @@ package actors
 
 import (
 	"bytes"
-	"strings"
 	"time"
 
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
@@ -219,18 +218,4 @@ func (t *turn) raw(id uint64) (*parts, error) {
 func (t *turn) RequestOpen(id uint64) bool {
 	_, err := t.find(id)
 	return err == nil
-}
-
-// checkWebOrigin refuses a page whose origin the actor does not list.
-func (t *turn) checkWebOrigin(origin string) error {
-	allowed := t.a.manifest().Origins
-	if origin == "" || allowed == nil {
-		return nil
-	}
-	for _, o := range allowed {
-		if strings.EqualFold(o, origin) {
-			return nil
-		}
-	}
-	return &abi.Error{Code: abi.CodeOriginDenied}
 }

@@ -17,11 +17,12 @@ type request struct {
 	lineage
 	deadline time.Time
 	state    atomic.Int32
-	result   chan result  // capacity 1
-	id       uint64       // within the actor's life; zero until its turn has begun
-	used     atomic.Int64 // gas of its turns
-	gone     atomic.Bool  // nobody waits any more
-	parts    *parts       // not nil: a raw HTTP request, which may be answered in parts
+	result   chan result        // capacity 1
+	id       uint64             // within the actor's life; zero until its turn has begun
+	used     atomic.Int64       // gas of its turns
+	gone     atomic.Bool        // nobody waits any more
+	parts    *parts             // not nil: a raw HTTP request, which may be answered in parts
+	told     func(Reply, error) // not nil: also told of the answer, once; must not block
 	// answered, when not nil, is called in the turn that answers an open request, with the answer.
 	answered func(t *turn, reply Reply, failure error) error
 
@@ -71,6 +72,9 @@ func (r *request) answer(reply Reply, err error) {
 	if r.result != nil {
 		r.result <- *r.done
 	}
+	if r.told != nil {
+		r.told(reply, err)
+	}
 	for _, f := range followers {
 		f.answer(reply, err)
 	}
@@ -86,6 +90,13 @@ func (r *request) follow(f *request) {
 	r.mu.Unlock()
 	if done != nil {
 		f.answer(done.reply, done.err)
+	}
+}
+
+// giveUp answers a request that nobody has taken; it will never run.
+func (r *request) giveUp(err error) {
+	if r.state.CompareAndSwap(requestWaiting, requestGivenUp) {
+		r.answer(Reply{}, err)
 	}
 }
 
@@ -111,6 +122,21 @@ func (r *request) wait(ctx context.Context) (Reply, error) {
 	case <-ctx.Done():
 		return Reply{}, r.leave(ctx)
 	}
+}
+
+// waitTaken is wait for one that must know how a request ended that was taken, even if ctx ends: every turn
+// ends by its deadline.
+func (r *request) waitTaken(ctx context.Context) (Reply, error) {
+	select {
+	case got := <-r.result:
+		return got.reply, got.err
+	case <-ctx.Done():
+	}
+	if r.state.CompareAndSwap(requestWaiting, requestGivenUp) {
+		return Reply{}, r.leave(ctx)
+	}
+	got := <-r.result
+	return got.reply, got.err
 }
 
 var errWaited = abi.Errorf(abi.CodeActionTimedOut, "The request waited too long for the actor")

@@ -127,6 +127,7 @@ func (t *turn) end() {
 
 // commitTurn hands what a turn wrote to the store; the outbox opens when it is durable.
 func (a *actor) commitTurn(t *turn, o *outbox) error {
+	t.publishConns()
 	if t.changes.Len() == 0 {
 		a.release(o)
 		return nil
@@ -165,7 +166,7 @@ func (a *actor) commit(d *kv.Delta, changes *kv.Overlay, o *outbox) {
 }
 
 // release lets the outbox of a turn that writes nothing out, behind the deltas that it may have
-// read. One of them may have been refused while the turn ran: then it read what never was.
+// read. If one of them was refused meanwhile the turn never was: none was when it began.
 func (a *actor) release(o *outbox) {
 	if !a.flight.follow(o) {
 		o.release(a.flight.broken())

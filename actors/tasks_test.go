@@ -2,7 +2,6 @@ package actors_test
 
 import (
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -16,11 +15,6 @@ import (
 	"github.com/vivarium-run/vivarium/kv/kvtest"
 	"github.com/vivarium-run/vivarium/tenants"
 )
-
-// on sets what the actor's guest does in turns of a kind.
-func on(s *actorstest.Stack, id tenants.ActorID, kind abi.Kind, steps ...actorstest.Step) {
-	s.MustDo(id, step("kv_put", fmt.Sprintf("on/%d", kind), actorstest.Script(steps...)))
-}
 
 // tasksSeen returns the turns of tasks that the guest saw.
 func tasksSeen(s *actorstest.Stack, id tenants.ActorID) (list []actorstest.Seen) {

@@ -47,7 +47,9 @@ type turn struct {
 	outboxBytes int
 	varBytes    int // of all Extism vars, -1 until known
 	logBytes    int
-	partial     [2][]byte // stdout and stderr without a line end yet
+	set         *connSet    // nil until asked for, or if there is none
+	conns       connChanges // what the turn does to connections
+	partial     [2][]byte   // stdout and stderr without a line end yet
 
 	// startup is set while an instance is made: its code belongs to no request and leaves nothing.
 	startup bool
@@ -253,17 +255,15 @@ func (t *turn) Broadcast(event string, payload []byte) error {
 	switch {
 	case t.startup:
 		return errStartup
-	case t.events >= abi.MaxEvents:
-		return abi.Errorf(abi.CodeTooManyEvents, "the turn broadcasts more than %d events", abi.MaxEvents)
 	case !isList(payload):
-		return abi.Errorf(abi.CodeInvalidArgument, "an event's payload is a JSON list of its arguments")
+		return errPayload
 	}
-	if err := t.say(len(event) + len(payload)); err != nil {
+	if err := t.sayEvent(len(event) + len(payload)); err != nil {
 		return err
 	}
-	t.events++
 	e := Event{Time: t.now, Name: event, Args: bytes.Clone(payload)}
 	t.after(func() { t.a.h.events.add(t.a.id, e) })
+	t.fanOut(event, e.Args)
 	return nil
 }
 

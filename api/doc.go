@@ -9,6 +9,9 @@
 // one of the route's rights, and speaks for the namespace that the handler will work in. What a
 // handler names, it names within that namespace.
 //
+// A WebSocket is answered 101 before its token is checked, since a browser cannot read another answer; what its
+// client sends is looked at only after the check.
+//
 // A request passes these steps, and each waits for the one before it:
 //
 //  1. edge: request id, prefix, CORS, preflights, deadlines, access log, recovery;

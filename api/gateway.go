@@ -1,6 +1,7 @@
 package api
 
 import (
+	"encoding/json"
 	"net/http"
 
 	"github.com/vivarium-run/vivarium/actors"
@@ -32,7 +33,13 @@ func (s *Server) postAction(w http.ResponseWriter, q *request) error {
 
 // action reads the call that the request asks for.
 func (q *request) action() (actors.Request, error) {
-	call := actors.Request{Action: q.params["action"], Caller: q.who.Subject, WebOrigin: q.Header.Get("Origin"), Once: q.Header.Get("Idempotency-Key")}
+	call := actors.Request{Action: q.params["action"], Caller: q.who.Subject, Origin: q.origin(), Head: q.head, Once: q.Header.Get("Idempotency-Key")}
+	if params := q.Header.Get("X-Rivet-Conn-Params"); params != "" {
+		if err := checkParams([]byte(params)); err != nil {
+			return call, err
+		}
+		call.Params = json.RawMessage(params)
+	}
 	switch q.Header.Get(encodingHeader) {
 	case "cbor", "bare":
 		return call, abi.Errorf(abi.CodeUnsupportedType, "the encoding %s is not supported yet: use json", q.Header.Get(encodingHeader)).
@@ -99,15 +106,16 @@ func writeReply(w http.ResponseWriter, r actors.Reply) error {
 	case len(r.Output) == 0:
 		return writeBytes(w, http.StatusOK, typeJSON, []byte("{}"))
 	}
-	b := make([]byte, 0, len(head)+len(r.Output)+len(tail))
+	out := escapeTags(r.Output)
+	b := make([]byte, 0, len(head)+len(out)+len(tail))
 	b = append(b, head...)
-	b = append(b, r.Output...)
+	b = append(b, out...)
 	return writeBytes(w, http.StatusOK, typeJSON, append(b, tail...))
 }
 
 // noGatewayPath answers for the gateway's other paths.
 func (s *Server) noGatewayPath(http.ResponseWriter, *request) error {
 	return abi.Errorf(abi.CodeNotFound, "").With(object{
-		"next": "this host serves POST /gateway/{actor}/action/{action} and /gateway/{actor}/request; queue, connect and websocket are not there yet",
+		"next": "this host serves POST /gateway/{actor}/action/{action}, /gateway/{actor}/request, the WebSockets /gateway/{actor}/connect and /gateway/{actor}/websocket; queue is not there yet",
 	})
 }

@@ -34,7 +34,10 @@ type scriptedHost struct {
 	calls   []actors.Request
 	raws    []actors.RawRequest
 
-	raw    func(context.Context, actors.RawRequest) (*actors.RawResponse, error)
+	raw      func(context.Context, actors.RawRequest) (*actors.RawResponse, error)
+	connects []actors.ConnectRequest
+	conns    []actors.ConnInfo
+
 	call   func(context.Context, tenants.ActorID, actors.Request) (actors.Reply, error)
 	upload func(context.Context, tenants.ID, io.Reader, actors.UploadOptions) (tenants.Version, actors.Report, bool, error)
 	remove func(ctx context.Context, ns tenants.ID, module string) error
@@ -149,6 +152,21 @@ func (h *scriptedHost) Request(ctx context.Context, id tenants.ActorID, r actors
 	return nil, &abi.Error{Code: abi.CodeNoHandler}
 }
 
+func (h *scriptedHost) Connect(ctx context.Context, id tenants.ActorID, r actors.ConnectRequest, _ actors.Sink) (*actors.Conn, error) {
+	if _, err := h.Get(ctx, id); err != nil {
+		return nil, err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.connects = append(h.connects, r)
+	return nil, abi.Errorf(abi.CodeNoHandler, "the scripted host lets nobody in")
+}
+
+func (h *scriptedHost) Connections(ctx context.Context, id tenants.ActorID) ([]actors.ConnInfo, error) {
+	_, err := h.Get(ctx, id)
+	return h.conns, err
+}
+
 func (h *scriptedHost) State(ctx context.Context, id tenants.ActorID) (abi.Codec, []byte, bool, error) {
 	_, err := h.Get(ctx, id)
 	return h.codec, h.state, h.state != nil, err
@@ -243,7 +261,10 @@ func (f *fixture) newServer(change ...func(*Config)) *Server {
 		Registry: f.reg,
 		Keyring:  f.keys,
 		Version:  "1.2.3",
-		Logger:   slog.New(slog.NewTextHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+
+		RejectDelay:  time.Millisecond,
+		GoAwayJitter: time.Millisecond,
+		Logger:       slog.New(slog.NewTextHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	for _, c := range change {
 		c(&cfg)

@@ -2,7 +2,6 @@ package api
 
 import (
 	"io"
-	"net"
 	"net/http"
 	"strings"
 
@@ -16,8 +15,8 @@ import (
 // rawPath is the part of a gateway path behind which the actor's own begins.
 const rawPath = "/request"
 
-// raw reports whether the route hands requests to the actor as they are.
-func (rt *route) raw() bool {
+// rawHTTP reports whether the route hands requests to the actor as they are.
+func (rt *route) rawHTTP() bool {
 	return rt.path == "/gateway/{target}"+rawPath || rt.path == "/gateway/{target}"+rawPath+"/*"
 }
 
@@ -33,7 +32,7 @@ func (s *Server) anyRequest(w http.ResponseWriter, q *request) error {
 	}
 	w.Header().Set("X-Rivet-Actor", id.String())
 	r, err := s.host.Request(q.Context(), id, actors.RawRequest{
-		Head: q.rawHead(), Body: body, Caller: q.who.Subject, WebOrigin: q.Header.Get("Origin"),
+		Head: q.rawHead(), Body: body, Caller: q.who.Subject, Origin: q.origin(),
 	})
 	if abi.CodeOf(err) == abi.CodeNoHandler {
 		return noHandler(w) // as Rivet does: without a body
@@ -49,49 +48,13 @@ func (s *Server) anyRequest(w http.ResponseWriter, q *request) error {
 	return s.streamRaw(w, q, r)
 }
 
-// rawHead is what the actor sees of the request.
+// rawHead is what the actor sees of the request: its path is what comes behind rawPath.
 func (q *request) rawHead() abi.RequestHead {
-	url := "/"
-	if _, rest, ok := strings.Cut(strings.TrimPrefix(q.URL.EscapedPath(), "/gateway/"), "/"); ok {
-		if rest = strings.TrimPrefix("/"+rest, rawPath); rest != "" {
-			url = rest
-		}
+	h := q.head()
+	if h.URL = strings.TrimPrefix(h.URL, rawPath); !strings.HasPrefix(h.URL, "/") {
+		h.URL = "/" + h.URL
 	}
-	if q.target.rest != "" {
-		url += "?" + q.target.rest
-	}
-	remote, _, err := net.SplitHostPort(q.RemoteAddr)
-	if err != nil {
-		remote = q.RemoteAddr
-	}
-	return abi.RequestHead{Method: q.Method, URL: url, Header: passRequest(q.Header), Remote: remote}
-}
-
-// hopByHop are headers of one connection; with them go those that Connection names.
-var hopByHop = map[string]bool{
-	"connection": true, "keep-alive": true, "proxy-connection": true, "proxy-authenticate": true, "proxy-authorization": true,
-	"te": true, "trailer": true, "transfer-encoding": true, "upgrade": true,
-}
-
-// ours are request headers that carry a token.
-var ours = map[string]bool{"authorization": true, "x-rivet-token": true}
-
-// passRequest returns the headers that the actor sees.
-func passRequest(in http.Header) map[string][]string {
-	named := map[string]bool{}
-	for _, v := range in["Connection"] {
-		for name := range strings.SplitSeq(v, ",") {
-			named[strings.ToLower(strings.TrimSpace(name))] = true
-		}
-	}
-	out := make(map[string][]string, len(in))
-	for name, values := range in {
-		lower := strings.ToLower(name)
-		if !hopByHop[lower] && !ours[lower] && !named[lower] {
-			out[lower] = append(out[lower], values...)
-		}
-	}
-	return out
+	return h
 }
 
 // passed are the response headers that an actor may set; also any that begins with x-app-. What would act

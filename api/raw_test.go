@@ -37,7 +37,7 @@ func TestRawRequestPasses(t *testing.T) {
 			continue
 		}
 		got := f.host.raws[len(f.host.raws)-1]
-		if got.Head.Method != tt.method || got.Head.URL != tt.url || got.Head.Remote != "127.0.0.1" || got.Caller != "ann" || got.WebOrigin != "https://a.example" {
+		if got.Head.Method != tt.method || got.Head.URL != tt.url || got.Head.Remote != "127.0.0.1" || got.Caller != "ann" || got.Origin != "https://a.example" {
 			t.Errorf("%s %s: the actor saw %+v", tt.method, tt.path, got)
 		}
 		if string(got.Body) != "the body" && tt.method != "HEAD" {

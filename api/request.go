@@ -61,7 +61,7 @@ func (q *request) openBody(w *echo.Response) error {
 		q.body.r = http.NoBody
 		return nil
 	}
-	if e := q.Header.Get("Content-Encoding"); e != "" && e != "identity" && !q.route.raw() {
+	if e := q.Header.Get("Content-Encoding"); e != "" && e != "identity" && !q.route.rawHTTP() {
 		return abi.Errorf(abi.CodeUnsupportedType, "a compressed body is not supported")
 	}
 	if q.ContentLength > limit {

@@ -75,16 +75,26 @@ func routes() []route {
 		{"GET", "/actors/{actor}/kv/keys/{key}", read, 0, (*Server).getKV},
 		{"GET", "/actors/{actor}/logs", read, 0, (*Server).getLogs},
 		{"GET", "/actors/{actor}/events", read, 0, (*Server).getEvents},
+		{"GET", "/actors/{actor}/connections", read, 0, (*Server).listConnections},
 
 		{"POST", "/gateway/{target}/action/{action}", invoke, actionBody, (*Server).postAction},
 		{anyMethod, "/gateway/{target}/request", invoke, abi.MaxBody, (*Server).anyRequest},
 		{anyMethod, "/gateway/{target}/request/*", invoke, abi.MaxBody, (*Server).anyRequest},
+		{"GET", "/gateway/{target}/connect", invoke, 0, (*Server).notASocket},
+		{"GET", "/gateway/{target}/websocket", invoke, 0, (*Server).notASocket},
+		{"GET", "/gateway/{target}/websocket/*", invoke, 0, (*Server).notASocket},
 		{anyMethod, "/gateway/*", public, 0, (*Server).noGatewayPath},
 	}
 }
 
 // gateway reports whether the route's token and namespace are in the gateway's places.
 func (rt *route) gateway() bool { return strings.HasPrefix(rt.path, "/gateway/{") }
+
+// rawSocket reports whether the route is one of raw sockets.
+func (rt *route) rawSocket() bool { return strings.HasPrefix(rt.path, "/gateway/{target}/websocket") }
+
+// socket reports whether upgrades of the route are served.
+func (rt *route) socket() bool { return rt.rawSocket() || rt.path == "/gateway/{target}/connect" }
 
 // echoPath writes a path of the table in echo's way.
 func echoPath(path string) string {
@@ -106,6 +116,9 @@ func (s *Server) dispatch(rts []*route) echo.HandlerFunc {
 			return abi.Errorf(abi.CodeMethodNotAllowed, "")
 		}
 		q := &request{Request: r, server: s, route: rt, params: params}
+		if rt.socket() && isUpgrade(r) {
+			return s.serveSocket(c.Response(), q) // which authenticates on the socket
+		}
 		if err := q.parseURL(); err != nil {
 			return err
 		}

@@ -27,7 +27,7 @@ func TestRoutesTable(t *testing.T) {
 			t.Errorf("%s: public = %v, want %v", id, got, want)
 		}
 		command := strings.HasSuffix(rt.path, "/reset") || strings.HasSuffix(rt.path, "/retry") // says all in its path
-		writes := (rt.method == "PUT" || rt.method == "POST" || rt.method == "PATCH" || rt.raw()) && !command
+		writes := (rt.method == "PUT" || rt.method == "POST" || rt.method == "PATCH" || rt.rawHTTP()) && !command
 		if got := rt.body != 0; got != writes {
 			t.Errorf("%s: takes a body = %v", id, got)
 		}
@@ -77,6 +77,9 @@ func TestRoutesRefuseStrangers(t *testing.T) {
 			if without != "" {
 				f.do(rt.method, path, body, f.as(without)).wantError(t, 403, "auth", "forbidden")
 			}
+			if rt.socket() {
+				refuseStrangersOnSocket(t, f, path, with, without)
+			}
 			if strings.Contains(rt.path, "{actor}") || rt.gateway() {
 				// The actor exists, in default. Who speaks for other cannot tell.
 				f.do(rt.method, path, body, f.as(with, "other")).wantError(t, 404, "actor", "not_found")
@@ -92,7 +95,7 @@ func TestRoutesRefuseStrangers(t *testing.T) {
 			}
 		})
 	}
-	if len(f.host.calls) != 0 || len(f.host.raws) != 0 {
+	if len(f.host.calls) != 0 || len(f.host.raws)+len(f.host.connects) != 0 {
 		t.Errorf("strangers reached an actor: %v", f.host.calls)
 	}
 }
@@ -167,7 +170,7 @@ func TestEveryRouteIsReachable(t *testing.T) {
 
 func TestGatewayHint(t *testing.T) {
 	f := newFixture(t)
-	b := f.do("GET", "/gateway/x/connect?rvt-method=get", "", "no token").wantError(t, 404, "api", "not_found")
+	b := f.do("GET", "/gateway/x/inspector?rvt-method=get", "", "no token").wantError(t, 404, "api", "not_found")
 	if !strings.Contains(string(b.Metadata), "not there yet") {
 		t.Errorf("metadata %s", b.Metadata)
 	}

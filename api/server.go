@@ -37,6 +37,12 @@ type Config struct {
 	WriteTimeout  time.Duration // for each write of an answer; 30 s
 	IdleTimeout   time.Duration // of a connection between requests; 2 min
 	Heartbeat     time.Duration // between signs of life in an event stream; 15 s
+
+	PingInterval       time.Duration // between pings of a WebSocket; 20 s
+	PongTimeout        time.Duration // for the answer to a ping; 10 s
+	SocketWriteTimeout time.Duration // for each write to a WebSocket; 10 s
+	GoAwayJitter       time.Duration // within which a stopping server closes its WebSockets; 2 s
+	RejectDelay        time.Duration // before a refused WebSocket is told so the first time, then twice as long each; 0.1 s
 }
 
 func (c *Config) setDefaults() {
@@ -50,6 +56,11 @@ func (c *Config) setDefaults() {
 		{&c.WriteTimeout, 30 * time.Second},
 		{&c.IdleTimeout, 2 * time.Minute},
 		{&c.Heartbeat, 15 * time.Second},
+		{&c.PingInterval, 20 * time.Second},
+		{&c.PongTimeout, 10 * time.Second},
+		{&c.SocketWriteTimeout, 10 * time.Second},
+		{&c.GoAwayJitter, 2 * time.Second},
+		{&c.RejectDelay, 100 * time.Millisecond},
 	} {
 		if *d.dst == 0 {
 			*d.dst = d.def
@@ -66,7 +77,8 @@ func (c *Config) validate() error {
 		return errors.New("api: Config.Registry is nil")
 	case c.Keyring == nil:
 		return errors.New("api: Config.Keyring is nil")
-	case c.HeaderTimeout < 0, c.BodyTimeout < 0, c.UploadTimeout < 0, c.WriteTimeout < 0, c.IdleTimeout < 0, c.Heartbeat < 0:
+	case c.HeaderTimeout < 0, c.BodyTimeout < 0, c.UploadTimeout < 0, c.WriteTimeout < 0, c.IdleTimeout < 0, c.Heartbeat < 0,
+		c.PingInterval < 0, c.PongTimeout < 0, c.SocketWriteTimeout < 0, c.GoAwayJitter < 0, c.RejectDelay < 0:
 		return errors.New("api: a timeout is negative")
 	}
 	return nil
@@ -86,6 +98,8 @@ type host interface {
 	Destroy(context.Context, tenants.ActorID) error
 	Call(context.Context, tenants.ActorID, actors.Request) (actors.Reply, error)
 	Request(context.Context, tenants.ActorID, actors.RawRequest) (*actors.RawResponse, error)
+	Connect(context.Context, tenants.ActorID, actors.ConnectRequest, actors.Sink) (*actors.Conn, error)
+	Connections(context.Context, tenants.ActorID) ([]actors.ConnInfo, error)
 	State(context.Context, tenants.ActorID) (abi.Codec, []byte, bool, error)
 	KVList(ctx context.Context, id tenants.ActorID, prefix, after []byte, limit int) ([]abi.Item, bool, error)
 	KVGet(ctx context.Context, id tenants.ActorID, key []byte) ([]byte, error)
@@ -111,8 +125,11 @@ type Server struct {
 	handler http.Handler
 	http    *http.Server
 
+	sockets sockets
+	holds   holds
+
 	closeOnce sync.Once
-	closing   chan struct{} // closed when event streams shall end
+	closing   chan struct{} // closed when event streams and sockets shall end
 }
 
 // New returns a Server. It holds nothing until Serve is called.
@@ -128,7 +145,7 @@ func newServer(cfg Config, h host) (*Server, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, host: h, log: cfg.Logger, now: time.Now, closing: make(chan struct{})}
+	s := &Server{cfg: cfg, host: h, log: cfg.Logger, now: time.Now, closing: make(chan struct{}), holds: holds{first: cfg.RejectDelay}}
 	s.handler = s.router()
 	s.http = &http.Server{
 		Handler:           s.handler,
@@ -160,15 +177,24 @@ func (s *Server) Serve(l net.Listener) error {
 	return nil
 }
 
-// Shutdown closes the listeners and ends event streams, then waits for the other requests. When
+// GoAway ends event streams, and WebSockets when what their clients have asked is answered. It does not wait.
+// New WebSockets are told the same; other requests are still served. It is idempotent.
+func (s *Server) GoAway() {
+	s.closeOnce.Do(func() {
+		close(s.closing)
+		s.sockets.goAway(s.cfg.GoAwayJitter)
+	})
+}
+
+// Shutdown goes away and closes the listeners, then waits for the other requests and for the sockets. When
 // ctx ends first it cuts their connections and returns ctx's error. It is idempotent.
 func (s *Server) Shutdown(ctx context.Context) error {
-	s.closeOnce.Do(func() { close(s.closing) })
-	if err := s.http.Shutdown(ctx); err != nil {
+	s.GoAway()
+	err := s.http.Shutdown(ctx)
+	if err != nil {
 		s.http.Close()
-		return err
 	}
-	return nil
+	return errors.Join(err, s.sockets.wait(ctx))
 }
 
 // router makes the routes out of the table. Echo matches paths only: each path is registered for

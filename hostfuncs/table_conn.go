@@ -9,7 +9,7 @@ import (
 var connOperations = []Operation{
 	{
 		Name: "conn_list", Price: Price{5000, 1}, Result: BytesResult,
-		Doc: "lists the actor's connections, as JSON",
+		Doc: "lists the actor's connections, as JSON; past 4 MiB without params, state and subscriptions",
 		do:  func(c *Call, _ *args) (answer, error) { return required(c.actor.Connections()) },
 	},
 	{

@@ -42,6 +42,7 @@ var alone = map[string]string{
 	"github.com/golang-jwt/jwt":         "tenants",
 	"github.com/labstack/echo":          "api",
 	"github.com/fxamacker/cbor":         "api",
+	"github.com/gorilla/websocket":      "api",
 	"github.com/spf13":                  "cmd/host",
 	"github.com/fsnotify":               "cmd/host",
 	"github.com/extism/go-pdk":          "guest-sdk",

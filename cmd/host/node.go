@@ -138,6 +138,7 @@ func (n *node) wait(ctx context.Context) error {
 func (n *node) stop() error {
 	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
 	defer cancel()
+	n.api.GoAway()
 	err := n.actors.Drain(ctx)
 	if err != nil {
 		n.log.Warn("some turns did not end in time", "error", err)

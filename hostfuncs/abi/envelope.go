@@ -28,7 +28,7 @@ type Kind uint8
 // The kinds of turn. A guest gets one of those behind KindCreate only if its manifest asks for it:
 // by a hook of the same name, or by a queue. Their documents are in documents.go.
 const (
-	KindAction     Kind = 1  // Name is the action, Args a document that is a list; Head a Fire if a schedule began it
+	KindAction     Kind = 1  // Name is the action, Args a document that is a list; Head a Fire if a schedule began it, a RequestHead if Hooks is set
 	KindCreate     Kind = 2  // Args is the creation input, empty for none
 	KindWake       Kind = 3  // Head is a Wake
 	KindSleep      Kind = 4  // the last turn before the instance goes

@@ -71,6 +71,7 @@ func manifest() int32 {
 		"hooked": {Actions: actions, Queues: queues, Hooks: all},
 		"script": {Actions: actions, Queues: queues},
 		"events": {Actions: actions, Hooks: []abi.Hook{abi.HookConnect, abi.HookDisconnect}},
+		"pages":  {Actions: actions, Origins: []string{"https://good.example"}, Hooks: []abi.Hook{abi.HookConnect, abi.HookOpen}, Options: abi.Options{MaxMessageSize: 100}},
 		"raw":    {Actions: actions, Hooks: []abi.Hook{abi.HookRequest, abi.HookGone, abi.HookOpen, abi.HookMessage, abi.HookClose}},
 	}}
 	b, _ := json.Marshal(m)

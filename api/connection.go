@@ -1,0 +1,73 @@
+package api
+
+import (
+	"github.com/vivarium-run/vivarium/actors"
+	"github.com/vivarium-run/vivarium/hostfuncs/abi"
+)
+
+// What is spoken once a client is let in: Rivet's messages on a connection, anything on a raw socket.
+
+// Open implements actors.Sink: the first thing that a client gets is who it is.
+func (p *peer) Open(c *actors.Conn) {
+	if !p.raw {
+		p.say(p.encoding.init(c.Actor().String(), c.ID()))
+	}
+}
+
+// Event implements actors.Sink.
+func (p *peer) Event(f *actors.EventFrame) {
+	p.k.send(f.Form(p.encoding.name(), func(f *actors.EventFrame) []byte {
+		return messageFrame(p.encoding.event(f.Name, f.Args), !p.encoding.binary())
+	}))
+}
+
+// Message implements actors.Sink.
+func (p *peer) Message(data []byte, text bool) { p.k.send(messageFrame(data, text)) }
+
+// Close implements actors.Sink.
+func (p *peer) Close(code int, reason string) { p.k.close(code, reason) }
+
+// Busy implements actors.Sink.
+func (p *peer) Busy() bool { return p.k.busy() }
+
+// obey does what a client's message asks for.
+func (p *peer) obey(data []byte, text bool) {
+	m, err := p.encoding.parse(data)
+	if err != nil || text == p.encoding.binary() {
+		p.k.close(closeError, "actor.invalid_request")
+		return
+	}
+	p.k.begin()
+	if m.event != "" {
+		p.conn.Subscribe(m.event, m.subscribe, p.settled)
+		return
+	}
+	p.conn.Call(actors.Request{Action: m.name, Args: m.args}, func(r actors.Reply, err error) {
+		defer p.k.done()
+		if err != nil {
+			e := p.s.public(err, p.q.Request)
+			p.s.logError(e, p.q.Request, p.w)
+			p.fail(e, &m.id)
+			return
+		}
+		p.say(p.encoding.response(m.id, r))
+	})
+}
+
+// pass hands a raw socket's message to the actor.
+func (p *peer) pass(data []byte, text bool) {
+	p.k.begin()
+	p.conn.Message(data, text, p.settled)
+}
+
+// settled ends the socket if what the client sent without waiting for an answer was refused: it would never know.
+func (p *peer) settled(err error) {
+	defer p.k.done()
+	if err == nil || abi.CodeOf(err) == abi.CodeConnNotFound {
+		return // all is well, or the socket is on its way out
+	}
+	e := p.s.public(err, p.q.Request)
+	p.s.logError(e, p.q.Request, p.w)
+	p.fail(e, nil)
+	p.k.close(closeError, closeReason(e))
+}
