@@ -1,63 +1,65 @@
 package main
 
 import (
-	"errors"
 	"reflect"
 	"testing"
 
-	guest "github.com/vivarium-run/vivarium/guest-sdk"
 	"github.com/vivarium-run/vivarium/guest-sdk/guesttest"
 )
 
-func state(a *guesttest.Actor) (s State) {
-	a.State(&s)
-	return s
-}
-
-func change(t *testing.T, a *guesttest.Actor, from int, left any) {
+func want(t *testing.T, a *guesttest.Actor, what string, want State) {
 	t.Helper()
-	a.SetState(left)
-	if err := a.Upgrade(from, 2); err != nil {
-		t.Fatalf("version %d to 2: %v", from, err)
+	var got State
+	if a.State(&got); !reflect.DeepEqual(got, want) {
+		t.Errorf("%s: %+v, want %+v", what, got, want)
 	}
 }
 
-// What is written is there for version 1 as well.
+func change(t *testing.T, a *guesttest.Actor, from, to int) {
+	t.Helper()
+	if err := a.Upgrade(from, to); err != nil {
+		t.Fatalf("%d to %d: %v", from, to, err)
+	}
+}
+
 func TestDocument(t *testing.T) {
 	a := guesttest.New(t, "document", guesttest.Options{})
 	a.MustCall(nil, "write", "one\n\ntwo")
 	a.MustCall(nil, "title", "Numbers")
-	if got, want := state(a), (State{2, 1, "Numbers", []string{"one", "two"}, "one\n\ntwo"}); !reflect.DeepEqual(got, want) {
-		t.Errorf("state %+v, want %+v", got, want)
-	}
-	a.MustCall(nil, "write", "")
-	if s := state(a); len(s.Paragraphs) != 0 || s.Text != "" {
-		t.Errorf("empty: %+v", s)
+	want(t, a, "written", State{2, "Numbers", []string{"one", "two"}, ""})
+	var text string
+	if a.MustCall(&text, "read"); text != "one\n\ntwo" {
+		t.Errorf("text %q", text)
 	}
 }
 
-// There, back, and there again: the text is what version 1 made of it, the title is not lost.
-func TestForward(t *testing.T) {
+// Forward, back, and forward again: the text is what version 1 made of it, the title is not lost.
+func TestVersion1(t *testing.T) {
 	a := guesttest.New(t, "document", guesttest.Options{})
-	change(t, a, 1, map[string]any{"shape": 1, "oldest": 1, "text": "a\n\nb"})
-	if got, want := state(a), (State{2, 1, "", []string{"a", "b"}, "a\n\nb"}); !reflect.DeepEqual(got, want) {
-		t.Errorf("from version 1: %+v, want %+v", got, want)
-	}
+	a.SetState(map[string]any{"text": "a\n\nb"})
+	change(t, a, 1, 2)
+	want(t, a, "from version 1", State{2, "", []string{"a", "b"}, ""})
 	a.MustCall(nil, "title", "Letters")
-	change(t, a, 1, map[string]any{"shape": 1, "oldest": 1, "text": "c"})
-	if got, want := state(a), (State{2, 1, "Letters", []string{"c"}, "c"}); !reflect.DeepEqual(got, want) {
-		t.Errorf("from version 1 again: %+v, want %+v", got, want)
-	}
+	change(t, a, 2, 1)
+	want(t, a, "to version 1", State{2, "Letters", []string{"a", "b"}, "a\n\nb"})
+	change(t, a, 1, 2)
+	want(t, a, "from version 1, which wrote nothing", State{2, "Letters", []string{"a", "b"}, ""})
+	change(t, a, 2, 1)
+	a.SetState(map[string]any{"text": "c"})
+	change(t, a, 1, 2)
+	want(t, a, "from version 1, which wrote", State{2, "Letters", []string{"c"}, ""})
 }
 
-func TestBack(t *testing.T) {
+// What version 3 left is read, and has this shape once it is written.
+func TestVersion3(t *testing.T) {
 	a := guesttest.New(t, "document", guesttest.Options{})
-	change(t, a, 3, map[string]any{"shape": 3, "oldest": 2, "title": "T", "paragraphs": []string{"a", "b"}, "blocks": []any{}})
-	if got, want := state(a), (State{2, 1, "T", []string{"a", "b"}, "a\n\nb"}); !reflect.DeepEqual(got, want) {
-		t.Errorf("from version 3: %+v, want %+v", got, want)
+	a.SetState(map[string]any{"shape": 3, "title": "T", "text": "a", "paragraphs": []string{"a"}, "blocks": []any{}})
+	var outline []string
+	if a.MustCall(&outline, "outline"); !reflect.DeepEqual(outline, []string{"T", "a"}) {
+		t.Errorf("outline %q", outline)
 	}
-	a.SetState(map[string]any{"shape": 4, "oldest": 3})
-	if err := a.Upgrade(4, 2); !errors.Is(err, guest.UserError("too_new", "")) {
-		t.Errorf("from version 4: %v", err)
-	}
+	a.MustCall(nil, "write", "b")
+	want(t, a, "after version 3", State{2, "T", []string{"b"}, "a"})
+	change(t, a, 2, 1)
+	want(t, a, "on to version 1", State{2, "T", []string{"b"}, "b"})
 }

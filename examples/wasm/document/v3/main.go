@@ -1,5 +1,4 @@
-// Document v3 keeps blocks, each with a kind. It gives up writing what version 1 reads: from here there is
-// a way back to version 2 only. See v1 for the idea.
+// Document v3 keeps blocks, each with a kind. See v1 for the idea.
 package main
 
 import (
@@ -14,36 +13,33 @@ type Block struct {
 	Text string `json:"text"`
 }
 
-// State is shape 3. Paragraphs is for version 2 and always says the same.
+// State is shape 3.
 type State struct {
-	Shape      int      `json:"shape"`
-	Oldest     int      `json:"oldest"`
-	Title      string   `json:"title"`
-	Blocks     []Block  `json:"blocks"`
-	Paragraphs []string `json:"paragraphs"`
-	Text       string   `json:"text,omitempty"` // of version 1, read only
+	Shape  int     `json:"shape"`
+	Title  string  `json:"title"`
+	Blocks []Block `json:"blocks"`
+
+	// Of shapes 2 and 1, between this version and an older one.
+	Paragraphs []string `json:"paragraphs,omitempty"`
+	Text       string   `json:"text,omitempty"`
 }
 
-const shape, oldest = 3, 2
+const shape = 3
 
-// Where the title lies while version 1 runs, and the blocks while version 2 does.
+// Where the title lies while version 1 runs, and the blocks while version 2 or 1 does.
 const titleKey, blocksKey = "title", "blocks"
 
 type ctx = guest.Ctx[State]
 
 var _ = guest.Actor("document", guest.Def[State]{
-	Create: func(*ctx) (State, error) {
-		return State{Shape: shape, Oldest: oldest, Blocks: []Block{}, Paragraphs: []string{}}, nil
-	},
+	Create:      func(*ctx) (State, error) { return State{Shape: shape, Blocks: []Block{}}, nil },
 	Upgrade:     upgrade,
-	StateChange: mirror,
+	StateChange: func(c *ctx) error { c.State.Shape = shape; return nil },
 	Actions: guest.Actions{
-		"write": guest.Do(func(c *ctx, text string) error { c.State.Blocks = blocks(split(text), nil); return nil }),
-		"read":  guest.Action0(func(c *ctx) (string, error) { return strings.Join(c.State.Paragraphs, "\n\n"), nil }),
-		"title": guest.Do(func(c *ctx, title string) error {
-			c.State.Title = title
-			return c.KV().PutText(titleKey, title)
-		}),
+		"write":   guest.Do(func(c *ctx, text string) error { c.State.Blocks = blocks(split(text), nil); return nil }),
+		"read":    guest.Action0(func(c *ctx) (string, error) { return join(texts(c.State.Blocks)), nil }),
+		"title":   guest.Do(func(c *ctx, title string) error { c.State.Title = title; return nil }),
+		"add":     guest.Do(func(c *ctx, b Block) error { c.State.Blocks = append(c.State.Blocks, b); return nil }),
 		"mark":    guest.Do2(mark),
 		"outline": guest.Action0(func(c *ctx) ([]Block, error) { return c.State.Blocks, nil }),
 	},
@@ -58,37 +54,44 @@ func mark(c *ctx, i int, kind string) error {
 	return nil
 }
 
-func upgrade(c *ctx, _ guest.Upgrade) error {
-	s := &c.State
-	if s.Oldest > shape {
-		return guest.UserError("too_new", "version 3 cannot read what a later version wrote")
+func upgrade(c *ctx, u guest.Upgrade) error {
+	if u.To < u.From {
+		return back(c)
 	}
-	if s.Shape < 2 { // an actor that slept while there was version 2
-		s.Paragraphs, s.Text = split(s.Text), ""
+	s := &c.State
+	if s.Shape < 2 { // it slept while there was version 2, or there never was
+		s.Paragraphs = split(s.Text)
 		title, _, err := c.KV().GetText(titleKey)
 		if err != nil {
 			return err
 		}
 		s.Title = title
 	}
-	if s.Shape < shape { // perhaps not for the first time
-		var before []Block
+	if s.Shape < 3 {
+		var before []Block // from the last time
 		if _, err := c.KV().GetJSON(blocksKey, &before); err != nil {
 			return err
 		}
-		s.Blocks, s.Text = blocks(s.Paragraphs, before), ""
+		s.Blocks = blocks(s.Paragraphs, before)
 	}
-	s.Shape, s.Oldest = shape, oldest
+	s.Paragraphs, s.Text = nil, ""
 	return nil
 }
 
-// mirror writes what version 2 reads, and keeps what it has no place for.
-func mirror(c *ctx) error {
-	c.State.Paragraphs = make([]string, len(c.State.Blocks))
-	for i, b := range c.State.Blocks {
-		c.State.Paragraphs[i] = b.Text
+// back leaves what versions 2 and 1 read, and puts away what they would drop.
+func back(c *ctx) error {
+	s := &c.State
+	for _, b := range s.Blocks {
+		if strings.Contains(b.Text, "\n\n") {
+			return guest.UserError("cannot_go_back", "a block has empty lines, which older versions take for its end")
+		}
 	}
-	return c.KV().PutJSON(blocksKey, c.State.Blocks)
+	s.Paragraphs = texts(s.Blocks)
+	s.Text = join(s.Paragraphs)
+	if err := c.KV().PutJSON(blocksKey, s.Blocks); err != nil {
+		return err
+	}
+	return c.KV().PutText(titleKey, s.Title)
 }
 
 // blocks makes paragraphs blocks. One that was a block before has its kind again.
@@ -106,6 +109,16 @@ func blocks(paragraphs []string, before []Block) []Block {
 	}
 	return list
 }
+
+func texts(blocks []Block) []string {
+	list := make([]string, len(blocks))
+	for i, b := range blocks {
+		list[i] = b.Text
+	}
+	return list
+}
+
+func join(paragraphs []string) string { return strings.Join(paragraphs, "\n\n") }
 
 func split(text string) []string {
 	if text == "" {

@@ -86,7 +86,12 @@ func Def(workflow func(*Run) error) guest.Def[State] {
 			return c.State, err
 		},
 		// The new version may have steps that the old one had not.
-		Upgrade: func(c *ctx, _ guest.Upgrade) error { return e.advance(c) },
+		Upgrade: func(c *ctx, u guest.Upgrade) error {
+			if u.To < u.From {
+				return nil
+			}
+			return e.advance(c)
+		},
 		Actions: guest.Actions{
 			"status": guest.Action0(func(c *ctx) (State, error) { return c.State, nil }),
 			"signal": guest.Do2(e.signal),
