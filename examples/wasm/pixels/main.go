@@ -1,4 +1,5 @@
-// Pixels is a picture that everybody in it paints, with a binary protocol of its own over raw WebSockets:
+// Pixels is a picture that everybody in it paints, with a binary protocol of its own over raw WebSockets at
+// /websocket/v1:
 //
 //	client          0 payload              echo, for measuring the way
 //	                1 x y colour           paint a pixel, a byte each
@@ -49,8 +50,8 @@ var _ = guest.Actor("pixels", guest.Def[State]{
 
 // open lets in who asks for a version of the protocol that there is.
 func open(c *ctx, conn *guest.Conn) error {
-	if path := c.HTTP().Path(); path != "/v1" {
-		return guest.UserError("no_such_protocol", "connect to /v1, not "+path)
+	if path := c.HTTP().Path(); path != "/websocket/v1" {
+		return guest.UserError("no_such_protocol", "connect to /websocket/v1, not "+path)
 	}
 	return sendPicture(c, conn)
 }

@@ -11,7 +11,7 @@ import (
 
 func socket(t *testing.T, a *guesttest.Actor) *guesttest.Client {
 	t.Helper()
-	s, err := a.Socket("/v1")
+	s, err := a.Socket("/websocket/v1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +99,7 @@ func TestProtocol(t *testing.T) {
 	if !witness.Open() || len(witness.Frames()) != 0 {
 		t.Error("another socket noticed")
 	}
-	if _, err := a.Socket("/v2"); !errors.Is(err, guest.UserError("no_such_protocol", "")) {
+	if _, err := a.Socket("/websocket/v2"); !errors.Is(err, guest.UserError("no_such_protocol", "")) {
 		t.Errorf("/v2: %v", err)
 	}
 }

@@ -214,3 +214,5 @@ func store(c *ctx, event string, n Note) error {
 	}
 	return tell(c, event, n)
 }
+
+func main() {}
