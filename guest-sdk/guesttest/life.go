@@ -30,7 +30,8 @@ func (a *Actor) SetState(v any) {
 	a.host.State, a.host.HasState = document(v), true
 }
 
-// Upgrade runs the actor's Upgrade and then its Wake, as a change of its module's version does.
+// Upgrade runs the actor's Upgrade and then its Wake, as a change of its module's version does. A test of the
+// way back has the code of the version that is left, as the hook has.
 func (a *Actor) Upgrade(from, to int) error {
 	a.Forget()
 	if err := a.hook(abi.HookUpgrade, &abi.Turn{Kind: abi.KindUpgrade, Head: document(abi.Upgrade{From: from, To: to})}); err != nil {
