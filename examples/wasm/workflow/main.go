@@ -2,9 +2,9 @@
 // down at times, waits for people, and undoes what it did if it cannot go on. Package flow makes a durable
 // workflow of a plain function; read that for how.
 //
-// Use it for work with steps that must all be done, once, or be undone. Each step costs two or three turns
-// and lines in the state; the journal is encoded in each turn, so keep workflows below a few hundred steps,
-// and let a long one begin others. If a single task will do, Start alone is less.
+// Use it for work with steps that must all be done, once, or be undone. Each step costs a turn here, one in its
+// service, and a line in the state; the journal is encoded in each turn, so keep workflows below a few hundred
+// steps, and let a long one begin others. If a single task will do, Start alone is less.
 package main
 
 import (
