@@ -27,6 +27,8 @@ type actor struct {
 	record record        // read-only once the actor is settled
 	done   chan struct{} // closed when the actor has gone and its lease is released
 
+	standing standing // for Settle
+
 	newborn    bool   // its first entry creates it
 	roused     func() // not nil: the alarm woke it, and waits until it has got to its work
 	requests   openRequests
@@ -34,6 +36,9 @@ type actor struct {
 	couriers   couriers
 	outcomes   outcomes
 	agenda     agenda
+	waiters    waiters   // senders that wait for their queue messages
+	resting    time.Time // nothing that is due is tried before
+	briefs     int       // brief entries taken since something else was
 	due        time.Time // what the store has, or will have, as the space's due moment
 	lease      kv.Lease
 	number     uint64 // of the newest delta handed to the store
@@ -144,12 +149,27 @@ func (a *actor) next(idle *time.Timer) *entry {
 			}
 			continue
 		}
+		if a.mayLend() && (!a.park() || a.mail.wasNudged()) {
+			a.lend()
+			continue
+		}
 		a.await(idle)
 	}
 }
 
-// take returns the oldest entry or what is due, by turns, or nil.
+// maxBriefs is how many brief entries may come in a row.
+const maxBriefs = 64
+
+// take returns the oldest entry or what is due, by turns, or nil. Brief entries come before both, some at a
+// time: the senders of messages do not wait for the handler of others, and it finds them together.
 func (a *actor) take() *entry {
+	if a.briefs < maxBriefs {
+		if e := a.mail.takeBrief(); e != nil {
+			a.briefs++
+			return e
+		}
+	}
+	a.briefs = 0
 	a.dueFirst = !a.dueFirst
 	if a.dueFirst {
 		if e := a.takeDue(); e != nil {
@@ -164,10 +184,8 @@ func (a *actor) take() *entry {
 
 // takeDue returns the turn of an agenda row that is due, or nil.
 func (a *actor) takeDue() *entry {
-	for a.h.Ready() == nil {
-		if a.flight.broken() != nil && a.reclaim() != nil {
-			return nil // the agenda may be that of a turn that was refused
-		}
+	a.takeUpAgain()
+	for a.h.Ready() == nil && !a.h.now().Before(a.resting) {
 		key, ok := a.agenda.take(a.h.now())
 		if !ok {
 			return nil
@@ -202,9 +220,11 @@ func (a *actor) workOn(key string) (*entry, error) {
 }
 
 // read returns a row as the newest turn left it.
-func (a *actor) read(key []byte) ([]byte, error) {
-	view := kv.View{Layers: a.flight.layers(&kv.Overlay{}), Store: a.h.cfg.Store, Space: a.id.Space()}
-	return view.Get(a.h.ctx, key)
+func (a *actor) read(key []byte) ([]byte, error) { return a.view().Get(a.h.ctx, key) }
+
+// view shows the actor's rows as the newest turn left them.
+func (a *actor) view() kv.View {
+	return kv.View{Layers: a.flight.layers(&kv.Overlay{}), Store: a.h.cfg.Store, Space: a.id.Space()}
 }
 
 // readOptional is read for a row that may not be there.
@@ -225,16 +245,46 @@ func (a *actor) mayRest() bool {
 		return true
 	}
 	waiting, open := a.requests.expire(time.Now())
-	if waiting == 0 && a.h.isDraining() {
-		return true
+	if a.h.Ready() != nil { // no more messages are handled, so nobody need wait for one
+		return waiting == 0
 	}
-	return open == 0 && a.agenda.working() == 0 && len(a.outcomes.of) == 0
+	return open == 0 && a.waiters.expire(time.Now()) == 0 && a.agenda.working() == 0 && len(a.outcomes.of) == 0
+}
+
+// awaited returns how many requests wait for a later turn.
+func (a *actor) awaited() int {
+	now := time.Now()
+	_, open := a.requests.expire(now)
+	return open + a.waiters.expire(now)
+}
+
+// mayLend reports whether the actor has an instance that it does not need while it may not rest: all that keeps it
+// awake is work elsewhere, such as a fetch.
+func (a *actor) mayLend() bool {
+	_, open := a.requests.expire(time.Now())
+	return a.instance != nil && open == 0 && !a.mayRest()
+}
+
+// lend gives the instance up, as sleep does, while the actor stays awake.
+func (a *actor) lend() {
+	a.unpark()
+	a.mail.calm()
+	a.fallAsleep()
+	a.flight.drain()
+	a.putToSleep()
+	a.cause = abi.WakeSleep
 }
 
 // await returns when there may be something to do.
 func (a *actor) await(idle *time.Timer) {
+	next := a.agenda.next()
+	if !next.IsZero() && next.Before(a.resting) {
+		next = a.resting
+	}
+	a.standing.rest(a.agenda.working(), next)
+	defer a.standing.stir()
 	var due <-chan time.Time
-	if next := a.agenda.next(); !next.IsZero() {
+	if !next.IsZero() {
 		timer := time.NewTimer(max(0, min(next.Sub(a.h.now()), longest)))
 		defer timer.Stop()
 		due = timer.C
@@ -254,7 +304,9 @@ func (a *actor) await(idle *time.Timer) {
 	case <-idle.C:
 		if !a.mayRest() {
 			idle.Reset(a.idleTime())
-			return
+			if !a.mayLend() {
+				return
+			}
 		}
 		a.mail.nudge()
 	}
@@ -292,6 +344,7 @@ func (a *actor) serve(e *entry) bool {
 	} else {
 		e.answer(Reply{}, err)
 	}
+	a.putBack(e, err)
 	switch leave := a.leave; {
 	case err != nil:
 	case leave == goToSleep:
@@ -441,6 +494,8 @@ func (a *actor) end() {
 	a.flight.drain()
 	a.requests.lose(errReplyLost)
 	a.couriers.cancelAll()
+	a.waiters.giveUp()
+	a.outcomes.drop()
 	a.putToSleep()
 	a.gotToWork()
 	if a.code != nil {
@@ -450,12 +505,7 @@ func (a *actor) end() {
 		a.h.cfg.Store.Release(a.lease)
 	}
 	a.h.forget(a)
-	if next := a.agenda.due(); !next.IsZero() && !a.gone {
-		if !next.After(a.h.now()) {
-			a.h.alarm.rest(a.id) // it could not do its work
-		}
-		a.h.alarm.again()
-	}
+	a.leaveWork()
 	close(a.done)
 }
 

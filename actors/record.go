@@ -19,6 +19,9 @@ const (
 	tableKV     = 'k'
 	tableVars   = 'v'
 	tableAgenda = 'g' // see agenda.go
+	tableRuns   = 'h' // see runs.go
+	tableQueue  = 'q' // bodies of queue messages, see queue.go
+	tableDead   = 'd' // see dead.go
 
 	tableOnce     = 'x' // see idempotency.go
 	tableChildren = 'C' // by id; see children.go
@@ -29,10 +32,11 @@ const (
 )
 
 var (
-	recordKey = []byte{tableRecord}
-	stateKey  = []byte{tableState}
-	usageKey  = []byte{tableRecord, 'u'} // of a child; see childusage.go
-	wokenKey  = []byte{tableRecord, 'w'} // boot number of the process in which the hook wake ran first
+	recordKey     = []byte{tableRecord}
+	stateKey      = []byte{tableState}
+	childCountKey = []byte{tableRecord, 'n'} // how many children the actor has made
+	usageKey      = []byte{tableRecord, 'u'} // of a child; see childusage.go
+	wokenKey      = []byte{tableRecord, 'w'} // boot number of the process in which the hook wake ran first
 )
 
 func kvKey(key []byte) []byte   { return tableKey(tableKV, key) }

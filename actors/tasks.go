@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
@@ -56,7 +57,10 @@ const (
 	taskTimer = "timer"
 )
 
-func init() { agendaWorks[agendaTask] = (*actor).doTask }
+func init() {
+	agendaWorks[agendaTask] = (*actor).doTask
+	revivers["task"] = reviveTask
+}
 
 func taskKey(id string) []byte     { return agendaKey(agendaTask, []byte(id)) }
 func taskBodyKey(id string) []byte { return tableKey(tableTaskBody, []byte(id)) }
@@ -118,9 +122,11 @@ func (t *turn) startTask(k *task, body, context []byte, due time.Time) (string, 
 	switch {
 	case t.startup:
 		return "", errStartup
+	case t.a.version.Plain:
+		return "", abi.Errorf(abi.CodeNotSupported, "a module without a manifest has no turn for a task's outcome")
 	case len(context) > abi.MaxTaskContext:
 		return "", abi.Errorf(abi.CodeInvalidArgument, "a task's context is larger than %d bytes", abi.MaxTaskContext)
-	case t.a.agenda.count(agendaTask)+t.tasks >= abi.MaxTasks:
+	case t.a.agenda.counts[agendaTask]+t.tasks >= abi.MaxTasks:
 		return "", &abi.Error{Code: abi.CodeTooManyTasks, Retry: time.Second}
 	}
 	var random [16]byte
@@ -195,7 +201,8 @@ func (t *turn) CancelTask(id string) (bool, error) {
 		return false, err
 	}
 	t.changes.Delete(taskBodyKey(id))
-	t.a.outcomes.drop(id)
+	_, free := t.a.outcomes.take(id)
+	free()
 	t.after(func() { t.a.couriers.cancel(id) })
 	return true, nil
 }
@@ -240,8 +247,10 @@ func (t *turn) endTask(id string) {
 type outcome struct {
 	id       string
 	envelope []byte
-	last     bool // the task ends with it
-	ran      bool // the guest had it, whatever came of it; read once the turn is answered
+	last     bool        // the task ends with it
+	ran      bool        // the guest had it, whatever came of it; read once the turn is answered
+	free     func()      // gives its memory back
+	kept     atomic.Bool // the actor has it, and frees it
 }
 
 // outcomeEntry is the turn that brings an outcome to the guest.
@@ -253,6 +262,7 @@ func (h *Host) outcomeEntry(o *outcome, l lineage) *entry {
 		if err != nil || k == nil {
 			return Reply{}, err // it was cancelled
 		}
+		t.a.requests.expire(time.Now())
 		if r := t.a.requests.get(k.Request); r != nil {
 			t.served = k.Request
 			defer func() { r.used.Add(e.gas()) }()
@@ -293,47 +303,104 @@ func (t *turn) taskFailed(o *outcome, failure error) error {
 	if err != nil || k == nil {
 		return err
 	}
-	t.a.couriers.cancel(o.id) // so that the next attempt can have one
 	k.Attempts++
+	if k.Attempts < abi.MaxAttempts {
+		o.kept.Store(t.a.outcomes.keep(o.id, o.envelope, o.free))
+	}
+	t.a.couriers.cancel(o.id) // so that the next attempt can have one
 	k.Error = clip(abi.AsError(failure).PublicMessage())
 	if k.Attempts < abi.MaxAttempts {
-		t.a.outcomes.keep(o.id, o.envelope)
 		return t.writeTask(o.id, k, t.now.Add(backoff(k.Attempts)))
 	}
-	t.endTask(o.id)
 	return t.buryTask(o.id, k)
 }
 
-// buryTask gives a task up.
+// buryTask gives a task up, and ends it.
 func (t *turn) buryTask(id string, k *task) error {
 	t.a.log("error", "host", fmt.Sprintf("the task %s (%s) was given up: %s", id, k.Kind, k.Error))
-	return nil
+	body, _, err := t.get(taskBodyKey(id))
+	if err != nil {
+		return err
+	}
+	t.endTask(id)
+	l := &letter{DeadLetter: abi.DeadLetter{Kind: "task", Name: k.Kind, Error: k.Error, Attempts: k.Attempts}}
+	if json.Valid(k.Context) {
+		l.Body = k.Context
+	}
+	if len(body) <= maxDeadBody {
+		l.Revive = encode(deadTask{*k, body})
+	}
+	return t.bury(l)
+}
+
+// deadTask is what it takes to begin a task again that is a dead letter.
+type deadTask struct {
+	Task task   `json:"task"`
+	Body []byte `json:"body,omitempty"`
+}
+
+// maxDeadBody bounds what a dead letter keeps of what its task was to send; one with more cannot be tried again.
+const maxDeadBody = 64 << 10
+
+// reviveTask begins the work of a dead letter again, as a task of its own: nobody waits for it any more.
+func reviveTask(t *turn, l *letter) error {
+	if l.Revive == nil {
+		return abi.Errorf(abi.CodeNotSupported, "what the task was to send is larger than %d bytes and was not kept", maxDeadBody)
+	}
+	var d deadTask
+	if json.Unmarshal(l.Revive, &d) != nil {
+		return kv.ErrCorrupt
+	}
+	k := d.Task
+	k.Request, k.Deadline, k.Gas, k.Restarts, k.Attempts, k.Error, k.Chain = 0, 0, 0, 0, 0, "", nil
+	_, err := t.startTask(&k, d.Body, k.Context, t.now)
+	return err
 }
 
 // outcomes are those of tasks whose turn failed, until it is tried again: a fetch is then not made twice.
 // They belong to the actor's goroutine.
 type outcomes struct {
-	of    map[string][]byte
+	of    map[string]kept
 	bytes int
 }
 
-// keep remembers an outcome, if there is room; else the work is done again.
-func (o *outcomes) keep(id string, envelope []byte) {
-	o.drop(id)
-	if o.bytes+len(envelope) > abi.MaxFetchBody {
-		return
-	}
-	if o.of == nil {
-		o.of = map[string][]byte{}
-	}
-	o.of[id] = envelope
-	o.bytes += len(envelope)
+// kept is one of them.
+type kept struct {
+	envelope []byte
+	free     func() // gives its memory back
 }
 
-// drop forgets an outcome and returns it, nil if there is none.
-func (o *outcomes) drop(id string) []byte {
-	b := o.of[id]
-	o.bytes -= len(b)
+// keep remembers an outcome. It reports false if there is no room: the work is then done again.
+func (o *outcomes) keep(id string, envelope []byte, free func()) bool {
+	if o.bytes+len(envelope) > maxKept || o.of[id].envelope != nil {
+		return false
+	}
+	if o.of == nil {
+		o.of = map[string]kept{}
+	}
+	o.of[id] = kept{envelope, free}
+	o.bytes += len(envelope)
+	return true
+}
+
+// maxKept bounds what an actor remembers so, in bytes.
+const maxKept = abi.MaxFetchBody + 256<<10
+
+// take forgets an outcome and returns it, nil if there is none, and what gives its memory back.
+func (o *outcomes) take(id string) ([]byte, func()) {
+	k, ok := o.of[id]
+	if !ok {
+		return nil, func() {}
+	}
+	o.bytes -= len(k.envelope)
 	delete(o.of, id)
-	return b
+	return k.envelope, k.free
+}
+
+// drop forgets all of them.
+func (o *outcomes) drop() {
+	for id := range o.of {
+		_, free := o.take(id)
+		free()
+	}
 }

@@ -34,10 +34,12 @@ type turn struct {
 	guest       bool            // the guest ran
 	open        bool            // the request stays open
 	replied     bool            // the operation reply has answered it
-	run         *hostfuncs.Call // of an SDK module, once it has begun
+	run         *hostfuncs.Call // of the guest, once it has begun
 	told        *abi.Error      // of a task's turn: how the task failed, nil if it did not
 	served      uint64          // of a task's turn: the open request that the task was begun for, zero if there is none
 	leave       leaving         // what the guest wants to become of the actor
+	left        bool            // the guest wants to answer later, but nobody waits for this turn itself
+	made        int             // ids that the turn has given; see newID
 	events      int
 	calls       int                     // of other actors
 	sends       int                     // that the turn adds
@@ -50,6 +52,8 @@ type turn struct {
 	set         *connSet    // nil until asked for, or if there is none
 	conns       connChanges // what the turn does to connections
 	partial     [2][]byte   // stdout and stderr without a line end yet
+
+	grown map[agendaKind]int // agenda rows that the turn makes, less those that it removes; see dueRows
 
 	// startup is set while an instance is made: its code belongs to no request and leaves nothing.
 	startup bool
@@ -262,7 +266,7 @@ func (t *turn) Broadcast(event string, payload []byte) error {
 		return err
 	}
 	e := Event{Time: t.now, Name: event, Args: bytes.Clone(payload)}
-	t.after(func() { t.a.h.events.add(t.a.id, e) })
+	t.after(func() { t.a.tell(e) })
 	t.fanOut(event, e.Args)
 	return nil
 }
