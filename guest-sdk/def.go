@@ -35,8 +35,9 @@ type Def[S any] struct {
 	Sleep func(c *Ctx[S]) error
 	// Destroy is the last turn of all. Whatever it returns, the actor goes; its state is not saved.
 	Destroy func(c *Ctx[S]) error
-	// Upgrade runs first on another version of the module, an older one included. If it fails the
-	// actor keeps the version that it has.
+	// Upgrade runs when the actor changes its version, an older one included, before its first turn there.
+	// It always runs in the newer code of both, which knows both shapes of the state: going back it is to
+	// leave what the older one reads. If it fails the actor keeps the version that it has.
 	Upgrade func(c *Ctx[S], u Upgrade) error
 
 	// StateChange runs once at the end of a turn that changed the state, other than Create, and may
@@ -93,7 +94,8 @@ type Def[S any] struct {
 	Uploads bool
 }
 
-// Socket takes raw WebSockets: those that do not speak Rivet's protocol of actions and events.
+// Socket takes raw WebSockets: those that do not speak Rivet's protocol of actions and events. The path of
+// their request begins with /websocket.
 type Socket[S any] struct {
 	// Open lets a socket in, or returns an error. The connection hooks have run before, in this turn.
 	Open func(c *Ctx[S], conn *Conn) error

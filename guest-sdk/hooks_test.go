@@ -296,3 +296,16 @@ func TestActorPanicsOnWrongHooks(t *testing.T) {
 		})
 	}
 }
+
+var _ = guest.Actor("heir", guest.Def[string]{
+	Create: func(c *guest.Ctx[string]) (string, error) { return c.Sender(), nil },
+})
+
+// TestCreatedByAnActor holds that Create sees who makes the actor.
+func TestCreatedByAnActor(t *testing.T) {
+	var by string
+	guesttest.New(t, "heir", guesttest.Options{Sender: "parent"}).State(&by)
+	if by != "parent" {
+		t.Errorf("made by %q, want parent", by)
+	}
+}

@@ -25,7 +25,7 @@ var may = map[string][]string{
 	"actors":        {"sandbox", "hostfuncs", "tenants", "kv", "hostfuncs/abi"},
 	"api":           {"actors", "tenants", "hostfuncs/abi"},
 	"guest-sdk":     {"hostfuncs/abi", "."},
-	"examples":      {"guest-sdk"},
+	"examples":      {"guest-sdk", "hostfuncs/abi"},
 	"cmd/host":      {"api", "actors", "sandbox", "hostfuncs", "tenants", "kv", "hostfuncs/abi", "guest-sdk/guestbuild", "."},
 	"bench":         {}, // enters through the network; its in-process part is a test
 	"e2e":           {}, // enters through the network, or by tests

@@ -21,7 +21,7 @@ func (a *Actor) Connect(params any) (*Client, error) {
 	return a.let(abi.ConnEvents, params, abi.HookConnect, &abi.Turn{Kind: abi.KindConnect, Head: requestHead(upgrade("/connect"))})
 }
 
-// Socket opens a raw socket to a path and query.
+// Socket opens a raw socket to a path and query, such as /websocket/v1?x=1.
 func (a *Actor) Socket(url string) (*Client, error) {
 	return a.let(abi.ConnSocket, a.Params, abi.HookOpen, &abi.Turn{Kind: abi.KindOpen, Head: requestHead(upgrade(url))})
 }

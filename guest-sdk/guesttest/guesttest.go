@@ -31,6 +31,7 @@ type Options struct {
 	Input  any               // what it is created with, as JSON; nil means no input
 	Config map[string]string // settings of the module
 	Caller string            // who calls; empty means anonymous
+	Sender string            // the actor that makes it; empty means a client
 	Now    time.Time         // the clock; zero means some fixed time
 }
 
@@ -101,7 +102,7 @@ func Create(tb testing.TB, name string, o Options) (*Actor, error) {
 	}
 	a := &Actor{Caller: o.Caller, tb: tb, name: name, host: h, manifest: manifest(h)[name]}
 	h.OnCall, h.OnFetch = a.answerCall, a.answerFetch
-	t := abi.Turn{Kind: abi.KindCreate, Caller: o.Caller}
+	t := abi.Turn{Kind: abi.KindCreate, Caller: o.Caller, Sender: o.Sender}
 	if o.Input != nil {
 		b, err := json.Marshal(o.Input)
 		if err != nil {

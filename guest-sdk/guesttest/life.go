@@ -23,7 +23,15 @@ func (a *Actor) Restart() error {
 	return a.wake(abi.WakeRestart)
 }
 
-// Upgrade runs the actor's Upgrade and then its Wake, as a change of its module's version does.
+// SetState replaces the saved state by v, as JSON: what another version of the module left. The next turn
+// reads it.
+func (a *Actor) SetState(v any) {
+	a.Forget()
+	a.host.State, a.host.HasState = document(v), true
+}
+
+// Upgrade runs the actor's Upgrade and then its Wake, as a change of its module's version does. A test of the
+// way back has the code of the version that is left, as the hook has.
 func (a *Actor) Upgrade(from, to int) error {
 	a.Forget()
 	if err := a.hook(abi.HookUpgrade, &abi.Turn{Kind: abi.KindUpgrade, Head: document(abi.Upgrade{From: from, To: to})}); err != nil {
