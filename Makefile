@@ -6,7 +6,7 @@ GUEST_ENV   = GOOS=wasip1 GOARCH=wasm
 PLUGINS     = examples/wasm/extism-as examples/wasm/extism-c examples/wasm/extism-rust
 BINDINGS    = examples/wasm/bindings-as examples/wasm/bindings-c examples/wasm/bindings-rust
 
-.PHONY: check test race fuzz bench bench-turn generate deps strace crash attack wasm figures types
+.PHONY: check test race fuzz bench bench-turn generate deps strace crash attack wasm figures types schedules
 
 # test passes everything: checks, all tests, the race detector where there is concurrency, and the
 # guests of other languages built again from their source, and what the host writes compiled.
@@ -29,7 +29,7 @@ check:
 race:
 	go test -race -count=1 -timeout 20m ./kv/... ./tenants ./api ./hostfuncs/... ./sandbox/internal/compile ./sandbox/internal/image/... ./sandbox/internal/slots
 	go test -race -count=1 -timeout 20m -run 'Hammer|Wake|Preparation|Deadline|Pointers|FormsAgree' ./sandbox
-	go test -race -count=1 -timeout 20m -run 'Gate|Destroy|Drain|GetOrCreate|Instances|Flight|Refused|Leaves|Outcome|Mailbox|Sleeps|Plain|Hammer' ./actors
+	go test -race -count=1 -timeout 20m -run 'Gate|Destroy|Drain|GetOrCreate|Instances|Flight|Refused|Leaves|Outcome|Mailbox|Sleeps|Plain|Hammer|QueueBatch|QueueDrain|CommitRefused|ManySchedules' ./actors
 	go test -race -count=1 -run Hammer ./actors/internal/schemas
 
 # wasm builds the committed guests of other languages again and tests what was built. Other compilers
@@ -75,6 +75,10 @@ bench:
 # bench-turn measures turns without HTTP; add BENCHFLAGS=-cpuprofile=cpu.prof for a profile.
 bench-turn:
 	go test ./bench/inprocess -run '^$$' -bench . $(BENCHFLAGS)
+
+# schedules has 10,000 sleeping actors with one schedule each in the same second, and says how late they run.
+schedules:
+	go test -count=1 -v -timeout 30m -run TestManySchedulesAtOnce ./actors -schedules.actors 10000
 
 # strace shows, from outside, that every acknowledgement came after a sync.
 strace: deps

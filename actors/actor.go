@@ -34,6 +34,9 @@ type actor struct {
 	couriers   couriers
 	outcomes   outcomes
 	agenda     agenda
+	waiters    waiters   // senders that wait for their queue messages
+	resting    time.Time // nothing that is due is tried before
+	briefs     int       // brief entries taken since something else was
 	due        time.Time // what the store has, or will have, as the space's due moment
 	lease      kv.Lease
 	number     uint64 // of the newest delta handed to the store
@@ -148,8 +151,19 @@ func (a *actor) next(idle *time.Timer) *entry {
 	}
 }
 
-// take returns the oldest entry or what is due, by turns, or nil.
+// maxBriefs is how many brief entries may come in a row.
+const maxBriefs = 64
+
+// take returns the oldest entry or what is due, by turns, or nil. Brief entries come before both, some at a
+// time: the senders of messages do not wait for the handler of others, and it finds them together.
 func (a *actor) take() *entry {
+	if a.briefs < maxBriefs {
+		if e := a.mail.takeBrief(); e != nil {
+			a.briefs++
+			return e
+		}
+	}
+	a.briefs = 0
 	a.dueFirst = !a.dueFirst
 	if a.dueFirst {
 		if e := a.takeDue(); e != nil {
@@ -164,10 +178,8 @@ func (a *actor) take() *entry {
 
 // takeDue returns the turn of an agenda row that is due, or nil.
 func (a *actor) takeDue() *entry {
-	for a.h.Ready() == nil {
-		if a.flight.broken() != nil && a.reclaim() != nil {
-			return nil // the agenda may be that of a turn that was refused
-		}
+	a.takeUpAgain()
+	for a.h.Ready() == nil && !a.h.now().Before(a.resting) {
 		key, ok := a.agenda.take(a.h.now())
 		if !ok {
 			return nil
@@ -202,9 +214,11 @@ func (a *actor) workOn(key string) (*entry, error) {
 }
 
 // read returns a row as the newest turn left it.
-func (a *actor) read(key []byte) ([]byte, error) {
-	view := kv.View{Layers: a.flight.layers(&kv.Overlay{}), Store: a.h.cfg.Store, Space: a.id.Space()}
-	return view.Get(a.h.ctx, key)
+func (a *actor) read(key []byte) ([]byte, error) { return a.view().Get(a.h.ctx, key) }
+
+// view shows the actor's rows as the newest turn left them.
+func (a *actor) view() kv.View {
+	return kv.View{Layers: a.flight.layers(&kv.Overlay{}), Store: a.h.cfg.Store, Space: a.id.Space()}
 }
 
 // readOptional is read for a row that may not be there.
@@ -225,16 +239,26 @@ func (a *actor) mayRest() bool {
 		return true
 	}
 	waiting, open := a.requests.expire(time.Now())
-	if waiting == 0 && a.h.isDraining() {
-		return true
+	if a.h.Ready() != nil { // no more messages are handled, so nobody need wait for one
+		return waiting == 0
 	}
-	return open == 0 && a.agenda.working() == 0 && len(a.outcomes.of) == 0
+	return open == 0 && a.waiters.expire(time.Now()) == 0 && a.agenda.working() == 0 && len(a.outcomes.of) == 0
+}
+
+// awaited returns how many requests wait for a later turn.
+func (a *actor) awaited() int {
+	now := time.Now()
+	_, open := a.requests.expire(now)
+	return open + a.waiters.expire(now)
 }
 
 // await returns when there may be something to do.
 func (a *actor) await(idle *time.Timer) {
 	var due <-chan time.Time
 	if next := a.agenda.next(); !next.IsZero() {
+		if next.Before(a.resting) {
+			next = a.resting
+		}
 		timer := time.NewTimer(max(0, min(next.Sub(a.h.now()), longest)))
 		defer timer.Stop()
 		due = timer.C
@@ -292,6 +316,7 @@ func (a *actor) serve(e *entry) bool {
 	} else {
 		e.answer(Reply{}, err)
 	}
+	a.putBack(e, err)
 	switch leave := a.leave; {
 	case err != nil:
 	case leave == goToSleep:
@@ -441,6 +466,7 @@ func (a *actor) end() {
 	a.flight.drain()
 	a.requests.lose(errReplyLost)
 	a.couriers.cancelAll()
+	a.waiters.giveUp()
 	a.putToSleep()
 	a.gotToWork()
 	if a.code != nil {
@@ -450,12 +476,7 @@ func (a *actor) end() {
 		a.h.cfg.Store.Release(a.lease)
 	}
 	a.h.forget(a)
-	if next := a.agenda.due(); !next.IsZero() && !a.gone {
-		if !next.After(a.h.now()) {
-			a.h.alarm.rest(a.id) // it could not do its work
-		}
-		a.h.alarm.again()
-	}
+	a.leaveWork()
 	close(a.done)
 }
 

@@ -60,8 +60,9 @@ var agendaWorks = map[agendaKind]agendaWork{}
 // agenda is the index of an actor's agenda rows by due moment, as of its newest turn. It belongs to the
 // actor's goroutine.
 type agenda struct {
-	items map[string]*agendaItem // by key
-	queue agendaQueueOrder       // those that are not busy
+	items  map[string]*agendaItem // by key
+	queue  agendaQueueOrder       // those that are not busy
+	counts map[agendaKind]int
 }
 
 type agendaItem struct {
@@ -103,10 +104,11 @@ func (g *agenda) set(key string, row []byte) error {
 	}
 	g.remove(key)
 	if g.items == nil {
-		g.items = map[string]*agendaItem{}
+		g.items, g.counts = map[string]*agendaItem{}, map[agendaKind]int{}
 	}
 	it := &agendaItem{key: key, due: due.UnixMilli()}
 	g.items[key] = it
+	g.counts[agendaKind(key[1])]++
 	heap.Push(&g.queue, it)
 	return nil
 }
@@ -117,6 +119,7 @@ func (g *agenda) remove(key string) {
 		return
 	}
 	delete(g.items, key)
+	g.counts[agendaKind(key[1])]--
 	if it.at >= 0 {
 		heap.Remove(&g.queue, it.at)
 	}
@@ -127,6 +130,9 @@ func (g *agenda) remove(key string) {
 func (g *agenda) due() time.Time {
 	var first int64
 	for _, it := range g.items {
+		if len(g.queue) == len(g.items) {
+			break // none is busy, as mostly
+		}
 		if it.at < 0 && (first == 0 || it.due < first) {
 			first = it.due
 		}
@@ -157,6 +163,16 @@ func (g *agenda) take(now time.Time) (key string, ok bool) {
 	return it.key, true
 }
 
+// seize makes a row busy that waits, and reports whether it did.
+func (g *agenda) seize(key string, now time.Time) bool {
+	it := g.items[key]
+	if it == nil || it.at < 0 || it.due > now.UnixMilli() {
+		return false
+	}
+	heap.Remove(&g.queue, it.at)
+	return true
+}
+
 // idle lets a busy row wait again, not before a moment.
 func (g *agenda) idle(key string, notBefore time.Time) {
 	if it := g.items[key]; it != nil && it.at < 0 {
@@ -167,6 +183,12 @@ func (g *agenda) idle(key string, notBefore time.Time) {
 
 // working returns how many rows are busy.
 func (g *agenda) working() int { return len(g.items) - len(g.queue) }
+
+// busy reports whether work on a row goes on.
+func (g *agenda) busy(key string) bool {
+	it := g.items[key]
+	return it != nil && it.at < 0
+}
 
 // has reports whether there is such a row.
 func (g *agenda) has(key string) bool { return g.items[key] != nil }

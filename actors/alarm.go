@@ -47,11 +47,11 @@ func (al *alarm) again() {
 	}
 }
 
-// rest keeps the alarm away from an actor for a while.
-func (al *alarm) rest(id tenants.ActorID) {
+// rest keeps the alarm away from an actor until a moment.
+func (al *alarm) rest(id tenants.ActorID, until time.Time) {
 	al.mu.Lock()
 	defer al.mu.Unlock()
-	al.snooze[id] = al.h.now().Add(snoozeTime)
+	al.snooze[id] = until
 }
 
 // resting returns until when an actor is to be left alone, and forgets what is past.

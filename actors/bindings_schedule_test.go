@@ -1,7 +1,3 @@
-//go:build schedules
-
-// This file waits for the host to have schedules: then the line above goes.
-
 package actors_test
 
 import (

@@ -205,7 +205,7 @@ func TestSubscribeHook(t *testing.T) {
 	}
 	s.MustDo(id, step("broadcast", "secret", `[]`), step("broadcast", "open", `[]`))
 	c.sink.want(t, "open, open[]")
-	if kinds := s.Kinds(id); kinds != "2 6 16/open" {
+	if kinds := s.Kinds(id); kinds != "2 3 6 16/open" {
 		t.Errorf("the guest saw turns %s", kinds)
 	}
 }

@@ -21,6 +21,7 @@ const (
 // The actor's goroutine calls launch, follow and the waits; the store calls landed.
 type flight struct {
 	landing chan struct{} // gets a value when a delta has landed
+	refused func()        // called after a delta was refused; must not block
 
 	mu     sync.Mutex // guards the fields below
 	deltas []*flying  // oldest first
@@ -35,7 +36,9 @@ type flying struct {
 	gate    []*outbox // of the delta's own turn, then of turns after it that wrote nothing
 }
 
-func newFlight() *flight { return &flight{landing: make(chan struct{}, 1)} }
+func newFlight(refused func()) *flight {
+	return &flight{landing: make(chan struct{}, 1), refused: refused}
+}
 
 // launch adds a delta BEFORE it is handed to the store.
 func (f *flight) launch(changes *kv.Overlay, bytes int, o *outbox) {
@@ -82,6 +85,9 @@ func (f *flight) landed(err error) {
 	select {
 	case f.landing <- struct{}{}:
 	default:
+	}
+	if err != nil {
+		f.refused()
 	}
 }
 

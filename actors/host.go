@@ -251,7 +251,8 @@ func (h *Host) wake(id tenants.ActorID) (*actor, error) {
 
 // startLocked starts the goroutine of an actor; born is the record of one that is to be created.
 func (h *Host) startLocked(id tenants.ActorID, born *record) *actor {
-	a := &actor{h: h, id: id, mail: newMailbox(), flight: newFlight(), varBytes: -1, done: make(chan struct{})}
+	mail := newMailbox()
+	a := &actor{h: h, id: id, mail: mail, flight: newFlight(mail.poke), varBytes: -1, done: make(chan struct{})}
 	if born != nil {
 		a.newborn, a.record = true, *born
 	}

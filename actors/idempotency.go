@@ -78,7 +78,7 @@ func checkOnce(key string) error {
 // once makes e a request that is done once.
 func (e *entry) once(k *onceKey) {
 	run := e.run
-	e.answered = func(t *turn, reply Reply, failure error) error { return t.record(k, reply, failure) }
+	e.answered = func(t *turn, reply Reply, failure error) error { return t.recordOnce(k, reply, failure) }
 	e.run = func(t *turn) (Reply, error) {
 		if known, reply, err := t.recall(k); known || err != nil {
 			return reply, err
@@ -93,9 +93,9 @@ func (e *entry) once(k *onceKey) {
 		case t.replied: // and recorded with it
 			return reply, nil
 		}
-		return reply, t.record(k, reply, nil)
+		return reply, t.recordOnce(k, reply, nil)
 	}
-	e.settle = func(t *turn, failure error) error { return t.record(k, Reply{}, failure) }
+	e.settle = func(t *turn, failure error) error { return t.recordOnce(k, Reply{}, failure) }
 }
 
 // recall returns the answer to a request that is done, or waits with the one that is under way.
@@ -166,9 +166,9 @@ func (t *turn) roomForOnce() error {
 	return nil
 }
 
-// record adds the record of a request to the turn that did it, or, after a user error, to the one that is
+// recordOnce adds the record of a request to the turn that did it, or, after a user error, to the one that is
 // committed in its place. Of other failures nothing is kept.
-func (t *turn) record(k *onceKey, reply Reply, failure error) error {
+func (t *turn) recordOnce(k *onceKey, reply Reply, failure error) error {
 	rec := onceRecord{Digest: k.digest[:], Expires: t.now.Add(abi.IdempotencyHours * time.Hour).UnixMilli(), Kind: reply.Kind, Output: reply.Output}
 	if rec.Bytes = reply.Bytes; reply.Kind == ReplyRaw {
 		rec.Bytes = reply.Raw

@@ -68,6 +68,17 @@ func (m *mailbox) take() *entry {
 	return e
 }
 
+// takeBrief is take if the oldest entry is brief.
+func (m *mailbox) takeBrief() *entry {
+	m.mu.Lock()
+	brief := len(m.queue) > 0 && m.queue[0].brief
+	m.mu.Unlock()
+	if !brief {
+		return nil
+	}
+	return m.take()
+}
+
 // nudge asks the actor to sleep once it has nothing to do.
 func (m *mailbox) nudge() {
 	m.mu.Lock()
@@ -114,6 +125,7 @@ func (m *mailbox) fail(err error) {
 	if m.closed == nil {
 		m.closed = err
 	}
+	m.signal()
 	m.mu.Unlock()
 	for _, e := range queue {
 		if e.take() {
@@ -129,12 +141,16 @@ type entry struct {
 	outside bool // counts against the mailbox
 	bare    bool // it runs no guest, so it needs no live version
 	inner   bool // who waits for it is the host itself: the guest cannot answer it
+	brief   bool // it only writes something down, for due work to take up
 	// run is what the turn does, on the actor's goroutine, with a guest or without one. What it leaves in
 	// the turn is committed if it returns no error.
 	run func(t *turn) (Reply, error)
 	// settle, when not nil, is for work that a durable record began. After a failure of run it writes, in a
 	// turn that is committed instead, what becomes of the record. Refusals of ours do not come to it.
 	settle func(t *turn, failure error) error
+	// rows are the keys of the agenda rows that the entry works on. Those that its turn leaves as they are,
+	// because it was refused, wait again when it has ended.
+	rows []string
 }
 
 type entryKind uint8

@@ -20,7 +20,7 @@ const handOver = 4 << 20
 // that and the actor's end leaves the sends with both; the receiver does each number once.
 func (a *actor) leaveSends() error {
 	a.flight.drain()
-	if a.agenda.count(agendaOutgoing)+a.agenda.count(agendaForget) == 0 {
+	if a.agenda.counts[agendaOutgoing]+a.agenda.counts[agendaForget] == 0 {
 		return nil
 	}
 	var ops []kv.Op

@@ -19,6 +19,9 @@ const (
 	tableKV     = 'k'
 	tableVars   = 'v'
 	tableAgenda = 'g' // see agenda.go
+	tableRuns   = 'h' // see runs.go
+	tableQueue  = 'q' // bodies of queue messages, see queue.go
+	tableDead   = 'd' // see dead.go
 
 	tableOnce     = 'x' // see idempotency.go
 	tableChildren = 'C' // by id; see children.go

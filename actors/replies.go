@@ -136,7 +136,8 @@ func (t *turn) lastPart(p *parts, e *abi.Reply) (Reply, error) {
 // keepOpen lets the turn's request outlive it. The answer to a raw HTTP request may begin with it.
 func (t *turn) keepOpen(e *abi.Reply) error {
 	if t.entry.result == nil || t.entry.inner || t.replied {
-		return nil // nobody waits
+		t.left = t.entry.result == nil
+		return nil // nobody waits for this turn itself
 	}
 	if _, open := t.a.requests.expire(time.Now()); open >= abi.MaxOpenRequests {
 		return &abi.Error{Code: abi.CodeTooManyOpen, Retry: time.Second}

@@ -19,6 +19,7 @@ type request struct {
 	state    atomic.Int32
 	result   chan result        // capacity 1
 	id       uint64             // within the actor's life; zero until its turn has begun
+	held     bool               // what will answer it is durable: the loss of an instance does not lose it
 	used     atomic.Int64       // gas of its turns
 	gone     atomic.Bool        // nobody waits any more
 	parts    *parts             // not nil: a raw HTTP request, which may be answered in parts
@@ -161,7 +162,7 @@ type openRequests struct {
 
 // number gives r its id.
 func (o *openRequests) number(r *request) {
-	if r.id == 0 {
+	if r.id == 0 && r.result != nil {
 		o.last++
 		r.id = o.last
 	}
@@ -251,12 +252,15 @@ func (o *openRequests) next() (next time.Time) {
 	return next
 }
 
-// lose answers all of them: what would have answered them is gone.
+// lose answers all of them that are not held: what would have answered them is gone.
 func (o *openRequests) lose(err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.lost++
 	for id, r := range o.byID {
+		if r.held {
+			continue
+		}
 		r.answer(Reply{}, err)
 		delete(o.byID, id)
 	}

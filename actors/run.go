@@ -62,7 +62,7 @@ func (a *actor) fail(e *entry, t *turn, failure error) error {
 	}
 	o := &outbox{request: e.request, err: failure}
 	settle := e.settle
-	if isRefusal(failure) {
+	if isRefusal(failure) || a.h.ctx.Err() != nil { // the host ended the guest
 		settle = nil
 	}
 	if settle == nil && (a.record.Parent == "" || !t.guest || a.newborn) {

@@ -41,6 +41,7 @@ type outgoing struct {
 func init() {
 	agendaWorks[agendaOutgoing] = (*actor).deliver
 	agendaWorks[agendaForget] = (*actor).tellDone
+	revivers["send"] = reviveSend
 }
 
 // forgetTime is how long a pair of actors is quiet before its numbers go.
@@ -108,7 +109,7 @@ func (t *turn) send(target []byte, o outgoing) error {
 	if err != nil {
 		return err
 	}
-	if t.a.agenda.count(agendaOutgoing)+t.sends >= abi.MaxSends {
+	if t.a.agenda.counts[agendaOutgoing]+t.sends >= abi.MaxSends {
 		return &abi.Error{Code: abi.CodeTooManySends, Retry: time.Second}
 	}
 	p := pair{from: t.a.id.String(), to: id.String(), name: id.String()}
@@ -188,7 +189,7 @@ func (h *Host) receiveEntry(from tenants.ActorID, n uint64, o *outgoing) *entry 
 		if err != nil || n <= done {
 			return Reply{}, err
 		}
-		if err := t.receive(from, o); err != nil {
+		if err := t.takeIn(from, o); err != nil {
 			return Reply{}, err
 		}
 		t.setCounter(key, n)
@@ -198,9 +199,10 @@ func (h *Host) receiveEntry(from tenants.ActorID, n uint64, o *outgoing) *entry 
 	return e
 }
 
-func (t *turn) receive(from tenants.ActorID, o *outgoing) error {
+// takeIn does on the receiver what a send asks for.
+func (t *turn) takeIn(from tenants.ActorID, o *outgoing) error {
 	if o.Queue {
-		return t.receiveMessage(from, o)
+		return t.enqueue(o.Name, o.Body, meta{Sender: from.String()})
 	}
 	_, err := t.action(&ask{Turn: abi.Turn{Kind: abi.KindAction, Name: o.Name, Args: o.Body}})
 	return err
@@ -302,21 +304,35 @@ func (g *agenda) after(key string, prefix []byte, n int) (next string) {
 	return next
 }
 
-// count returns how many rows of a kind there are.
-func (g *agenda) count(kind agendaKind) (n int) {
-	for k := range g.items {
-		if agendaKind(k[1]) == kind {
-			n++
-		}
-	}
-	return n
-}
-
-// receiveMessage puts a message that an actor sent into a queue.
-func (t *turn) receiveMessage(tenants.ActorID, *outgoing) error { return errNotYet }
-
 // buryOutgoing gives a send up.
 func (t *turn) buryOutgoing(to string, o *outgoing) error {
-	t.a.log("error", "host", fmt.Sprintf("a send of %s to %s was given up: %s", o.Name, to, o.Error))
-	return nil
+	t.a.log("error", "host", fmt.Sprintf("a send of %s to %s was given up: %s", clip(o.Name), to, o.Error))
+	revive, err := json.Marshal(deadSend{To: to, Queue: o.Queue, Origin: o.Origin})
+	if err != nil {
+		return err
+	}
+	return t.bury(&letter{
+		DeadLetter: abi.DeadLetter{Kind: "send", Name: o.Name, Body: o.Body, Error: o.Error, Attempts: o.Attempts},
+		Revive:     revive,
+	})
+}
+
+// deadSend is what it takes to send a dead letter again.
+type deadSend struct {
+	To     string `json:"to"`
+	Queue  bool   `json:"queue,omitempty"`
+	Origin string `json:"origin,omitempty"`
+}
+
+// reviveSend sends a dead letter again, behind what was sent meanwhile.
+func reviveSend(t *turn, l *letter) error {
+	var d deadSend
+	if json.Unmarshal(l.Revive, &d) != nil {
+		return kv.ErrCorrupt
+	}
+	target, err := json.Marshal(abi.Target{ID: d.To})
+	if err != nil {
+		return err
+	}
+	return t.send(target, outgoing{Queue: d.Queue, Name: l.Name, Body: l.Body})
 }

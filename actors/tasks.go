@@ -56,7 +56,10 @@ const (
 	taskTimer = "timer"
 )
 
-func init() { agendaWorks[agendaTask] = (*actor).doTask }
+func init() {
+	agendaWorks[agendaTask] = (*actor).doTask
+	revivers["task"] = reviveTask
+}
 
 func taskKey(id string) []byte     { return agendaKey(agendaTask, []byte(id)) }
 func taskBodyKey(id string) []byte { return tableKey(tableTaskBody, []byte(id)) }
@@ -120,7 +123,7 @@ func (t *turn) startTask(k *task, body, context []byte, due time.Time) (string, 
 		return "", errStartup
 	case len(context) > abi.MaxTaskContext:
 		return "", abi.Errorf(abi.CodeInvalidArgument, "a task's context is larger than %d bytes", abi.MaxTaskContext)
-	case t.a.agenda.count(agendaTask)+t.tasks >= abi.MaxTasks:
+	case t.a.agenda.counts[agendaTask]+t.tasks >= abi.MaxTasks:
 		return "", &abi.Error{Code: abi.CodeTooManyTasks, Retry: time.Second}
 	}
 	var random [16]byte
@@ -300,14 +303,49 @@ func (t *turn) taskFailed(o *outcome, failure error) error {
 		t.a.outcomes.keep(o.id, o.envelope)
 		return t.writeTask(o.id, k, t.now.Add(backoff(k.Attempts)))
 	}
-	t.endTask(o.id)
 	return t.buryTask(o.id, k)
 }
 
-// buryTask gives a task up.
+// buryTask gives a task up, and ends it.
 func (t *turn) buryTask(id string, k *task) error {
 	t.a.log("error", "host", fmt.Sprintf("the task %s (%s) was given up: %s", id, k.Kind, k.Error))
-	return nil
+	body, _, err := t.get(taskBodyKey(id))
+	if err != nil {
+		return err
+	}
+	t.endTask(id)
+	l := &letter{DeadLetter: abi.DeadLetter{Kind: "task", Name: k.Kind, Error: k.Error, Attempts: k.Attempts}}
+	if json.Valid(k.Context) {
+		l.Body = k.Context
+	}
+	if len(body) <= maxDeadBody {
+		l.Revive = encode(deadTask{*k, body})
+	}
+	return t.bury(l)
+}
+
+// deadTask is what it takes to begin a task again that is a dead letter.
+type deadTask struct {
+	Task task   `json:"task"`
+	Body []byte `json:"body,omitempty"`
+}
+
+// maxDeadBody bounds what a dead letter keeps of what its task was to send; one with more cannot be tried again.
+const maxDeadBody = 64 << 10
+
+// reviveTask begins the work of a dead letter again, as a task of its own: nobody waits for it any more.
+func reviveTask(t *turn, l *letter) error {
+	if l.Revive == nil {
+		return abi.Errorf(abi.CodeNotSupported, "what the task was to send is larger than %d bytes and was not kept", maxDeadBody)
+	}
+	var d deadTask
+	if json.Unmarshal(l.Revive, &d) != nil {
+		return kv.ErrCorrupt
+	}
+	k := d.Task
+	k.Request, k.Deadline, k.Gas, k.Restarts, k.Attempts, k.Error, k.Chain = 0, 0, 0, 0, 0, "", nil
+	_, err := t.startTask(&k, d.Body, k.Context, t.now)
+	return err
 }
 
 // outcomes are those of tasks whose turn failed, until it is tried again: a fetch is then not made twice.

@@ -103,7 +103,6 @@ func (t *turn) streamFailed(id string, attempts int, failure error) error {
 		return err
 	}
 	k.Attempts, k.Error = attempts, clip(abi.AsError(failure).PublicMessage())
-	t.endTask(id)
 	return t.buryTask(id, k)
 }
 

@@ -38,6 +38,8 @@ type turn struct {
 	told        *abi.Error      // of a task's turn: how the task failed, nil if it did not
 	served      uint64          // of a task's turn: the open request that the task was begun for, zero if there is none
 	leave       leaving         // what the guest wants to become of the actor
+	left        bool            // the guest wants to answer later, but nobody waits for this turn itself
+	made        int             // ids that the turn has given; see newID
 	events      int
 	calls       int                     // of other actors
 	sends       int                     // that the turn adds
@@ -50,6 +52,8 @@ type turn struct {
 	set         *connSet    // nil until asked for, or if there is none
 	conns       connChanges // what the turn does to connections
 	partial     [2][]byte   // stdout and stderr without a line end yet
+
+	grown map[agendaKind]int // agenda rows that the turn makes, less those that it removes; see dueRows
 
 	// startup is set while an instance is made: its code belongs to no request and leaves nothing.
 	startup bool

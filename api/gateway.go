@@ -42,8 +42,7 @@ func (q *request) action() (actors.Request, error) {
 	}
 	switch q.Header.Get(encodingHeader) {
 	case "cbor", "bare":
-		return call, abi.Errorf(abi.CodeUnsupportedType, "the encoding %s is not supported yet: use json", q.Header.Get(encodingHeader)).
-			With(object{"encodings": []string{"json"}, "next": `create the client with {encoding: "json"}`})
+		return call, errEncoding(q.Header.Get(encodingHeader))
 	case "":
 		t := q.contentType()
 		call.IsRaw = t != "" && t != typeJSON
@@ -62,6 +61,11 @@ func (q *request) action() (actors.Request, error) {
 		return call, abi.Errorf(abi.CodeBodyTooLarge, "the arguments are longer than %d bytes", abi.MaxArgs)
 	}
 	return call, nil
+}
+
+func errEncoding(name string) error {
+	return abi.Errorf(abi.CodeUnsupportedType, "the encoding %s is not supported yet: use json", name).
+		With(object{"encodings": []string{"json"}, "next": `create the client with {encoding: "json"}`})
 }
 
 // resolve returns the id of the actor that the URL addresses, and creates it if the URL says so.
@@ -116,6 +120,6 @@ func writeReply(w http.ResponseWriter, r actors.Reply) error {
 // noGatewayPath answers for the gateway's other paths.
 func (s *Server) noGatewayPath(http.ResponseWriter, *request) error {
 	return abi.Errorf(abi.CodeNotFound, "").With(object{
-		"next": "this host serves POST /gateway/{actor}/action/{action}, /gateway/{actor}/request, the WebSockets /gateway/{actor}/connect and /gateway/{actor}/websocket; queue is not there yet",
+		"next": "this host serves /gateway/{actor}/action/{action}, /queue/{queue}, /request and the WebSockets /connect and /websocket",
 	})
 }

@@ -42,6 +42,8 @@ type scriptedHost struct {
 	upload func(context.Context, tenants.ID, io.Reader, actors.UploadOptions) (tenants.Version, actors.Report, bool, error)
 	remove func(ctx context.Context, ns tenants.ID, module string) error
 	ready  error
+	sent   []actors.Message
+	send   func(actors.Message) (actors.Completion, error)
 	codec  abi.Codec
 	state  []byte
 	items  []abi.Item
@@ -165,6 +167,75 @@ func (h *scriptedHost) Connect(ctx context.Context, id tenants.ActorID, r actors
 func (h *scriptedHost) Connections(ctx context.Context, id tenants.ActorID) ([]actors.ConnInfo, error) {
 	_, err := h.Get(ctx, id)
 	return h.conns, err
+}
+
+func (h *scriptedHost) Enqueue(ctx context.Context, id tenants.ActorID, m actors.Message) (actors.Completion, error) {
+	if _, err := h.Get(ctx, id); err != nil {
+		return actors.Completion{}, err
+	}
+	h.mu.Lock()
+	h.sent = append(h.sent, m)
+	h.mu.Unlock()
+	if h.send != nil {
+		return h.send(m)
+	}
+	return actors.Completion{}, nil
+}
+
+// Three things of each kind, whose ids are a, b and c.
+var scriptedIDs = []string{"a", "b", "c"}
+
+// scriptedPage returns those after an id, at most limit.
+func scriptedPage(after string, limit int) (ids []string, more bool) {
+	for _, id := range scriptedIDs {
+		if id > after {
+			if len(ids) == limit {
+				return ids, true
+			}
+			ids = append(ids, id)
+		}
+	}
+	return ids, false
+}
+
+func (h *scriptedHost) ListSchedules(ctx context.Context, id tenants.ActorID, after string, limit int) (list []abi.Schedule, more bool, err error) {
+	_, err = h.Get(ctx, id)
+	ids, more := scriptedPage(after, limit)
+	for _, id := range ids {
+		list = append(list, abi.Schedule{ID: id, Action: "x", Next: 7})
+	}
+	return list, more, err
+}
+
+func (h *scriptedHost) ListQueue(ctx context.Context, id tenants.ActorID, after []byte, limit int) (list []actors.Queued, next []byte, err error) {
+	_, err = h.Get(ctx, id)
+	ids, more := scriptedPage(string(after), limit)
+	for _, id := range ids {
+		list = append(list, actors.Queued{ID: id, Queue: "jobs", Body: json.RawMessage("1"), Sent: 5, Due: 6})
+	}
+	if more {
+		next = []byte(ids[len(ids)-1])
+	}
+	return list, next, err
+}
+
+func (h *scriptedHost) ListDead(ctx context.Context, id tenants.ActorID, after string, limit int) (list []abi.DeadLetter, more bool, err error) {
+	_, err = h.Get(ctx, id)
+	ids, more := scriptedPage(after, limit)
+	for _, id := range ids {
+		list = append(list, abi.DeadLetter{ID: id, Kind: "queue", Name: "jobs", Body: json.RawMessage("1"), Error: "e", Attempts: 5, At: 8})
+	}
+	return list, more, err
+}
+
+func (h *scriptedHost) RetryDead(ctx context.Context, id tenants.ActorID, letter string) error {
+	if _, err := h.Get(ctx, id); err != nil {
+		return err
+	}
+	if letter != "a" {
+		return abi.Errorf(abi.CodeNotFound, "no such letter")
+	}
+	return nil
 }
 
 func (h *scriptedHost) State(ctx context.Context, id tenants.ActorID) (abi.Codec, []byte, bool, error) {

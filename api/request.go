@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -128,7 +129,10 @@ func (q *request) readBody() ([]byte, error) {
 const maxBodyDepth = 64
 
 // decode reads a JSON body into v. Members that v lacks are refused if strict, else ignored.
-func (q *request) decode(v any, strict bool) error {
+func (q *request) decode(v any, strict bool) error { return q.decodeDeep(v, strict, maxBodyDepth) }
+
+// decodeDeep is decode for bodies with values of users in them.
+func (q *request) decodeDeep(v any, strict bool, depth int) error {
 	if t := q.contentType(); t != "" && t != typeJSON {
 		return abi.Errorf(abi.CodeUnsupportedType, "the body must be %s", typeJSON)
 	}
@@ -136,7 +140,7 @@ func (q *request) decode(v any, strict bool) error {
 	if err != nil {
 		return err
 	}
-	if err := checkJSON(b, maxBodyDepth); err != nil {
+	if err := checkJSON(b, depth); err != nil {
 		return abi.Errorf(abi.CodeInvalidRequest, "the body is not valid JSON: %v", err)
 	}
 	d := json.NewDecoder(bytes.NewReader(b))
@@ -220,6 +224,30 @@ func (q *request) limit() (int, error) {
 		return 0, abi.Errorf(abi.CodeInvalidRequest, "the parameter limit must be between 1 and %d", maxLimit)
 	}
 	return n, nil
+}
+
+// actorPage is which part of a list of an actor's is asked for.
+type actorPage struct {
+	actor tenants.ActorID
+	limit int
+	after []byte // from a cursor; empty is the start
+}
+
+func (q *request) page() (p actorPage, err error) {
+	if p.actor, err = q.actor(); err != nil {
+		return p, err
+	}
+	if p.limit, err = q.limit(); err != nil {
+		return p, err
+	}
+	cursor, err := q.one("cursor")
+	if err != nil {
+		return p, err
+	}
+	if p.after, err = decodeBase64(base64.RawURLEncoding, cursor); err != nil || len(p.after) > abi.MaxKVKey {
+		return p, abi.Errorf(abi.CodeInvalidRequest, "the cursor is not one of ours")
+	}
+	return p, nil
 }
 
 // after returns the query parameter after: a sequence number, 0 if it is left out.

@@ -40,6 +40,7 @@ const (
 	smallBody  = 64 << 10
 	configBody = 1 << 20
 	createBody = abi.MaxInput*4/3 + smallBody // an input in base64, and the rest
+	queueBody  = 256 << 10                    // a message, with room to say that it is too large
 	actionBody = abi.MaxArgs + 1<<10          // the arguments, and what is around them
 	uploadBody = actors.MaxModule             // has a time of its own, too
 )
@@ -73,6 +74,10 @@ func routes() []route {
 		{"GET", "/actors/{actor}/state", read, 0, (*Server).getState},
 		{"GET", "/actors/{actor}/kv", read, 0, (*Server).listKV},
 		{"GET", "/actors/{actor}/kv/keys/{key}", read, 0, (*Server).getKV},
+		{"GET", "/actors/{actor}/schedules", read, 0, (*Server).listSchedules},
+		{"GET", "/actors/{actor}/queue", read, 0, (*Server).listQueue},
+		{"GET", "/actors/{actor}/dead", read, 0, (*Server).listDead},
+		{"POST", "/actors/{actor}/dead/{letter}/retry", settings, 0, (*Server).retryDead},
 		{"GET", "/actors/{actor}/logs", read, 0, (*Server).getLogs},
 		{"GET", "/actors/{actor}/events", read, 0, (*Server).getEvents},
 		{"GET", "/actors/{actor}/connections", read, 0, (*Server).listConnections},
@@ -83,6 +88,7 @@ func routes() []route {
 		{"GET", "/gateway/{target}/connect", invoke, 0, (*Server).notASocket},
 		{"GET", "/gateway/{target}/websocket", invoke, 0, (*Server).notASocket},
 		{"GET", "/gateway/{target}/websocket/*", invoke, 0, (*Server).notASocket},
+		{"POST", "/gateway/{target}/queue/{queue}", invoke, queueBody, (*Server).postQueue},
 		{anyMethod, "/gateway/*", public, 0, (*Server).noGatewayPath},
 	}
 }

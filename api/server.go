@@ -100,6 +100,11 @@ type host interface {
 	Request(context.Context, tenants.ActorID, actors.RawRequest) (*actors.RawResponse, error)
 	Connect(context.Context, tenants.ActorID, actors.ConnectRequest, actors.Sink) (*actors.Conn, error)
 	Connections(context.Context, tenants.ActorID) ([]actors.ConnInfo, error)
+	Enqueue(context.Context, tenants.ActorID, actors.Message) (actors.Completion, error)
+	ListSchedules(ctx context.Context, id tenants.ActorID, after string, limit int) ([]abi.Schedule, bool, error)
+	ListQueue(ctx context.Context, id tenants.ActorID, after []byte, limit int) ([]actors.Queued, []byte, error)
+	ListDead(ctx context.Context, id tenants.ActorID, after string, limit int) ([]abi.DeadLetter, bool, error)
+	RetryDead(ctx context.Context, id tenants.ActorID, letter string) error
 	State(context.Context, tenants.ActorID) (abi.Codec, []byte, bool, error)
 	KVList(ctx context.Context, id tenants.ActorID, prefix, after []byte, limit int) ([]abi.Item, bool, error)
 	KVGet(ctx context.Context, id tenants.ActorID, key []byte) ([]byte, error)

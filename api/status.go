@@ -116,7 +116,7 @@ func retryOf(e *abi.Error) time.Duration {
 	switch {
 	case e.Retry > 0:
 		return e.Retry
-	case e.Code == abi.CodeActorOverloaded, e.Code == abi.CodeHostBusy, e.Code == abi.CodeUnavailable:
+	case e.Code == abi.CodeActorOverloaded, e.Code == abi.CodeHostBusy, e.Code == abi.CodeUnavailable, e.Code == abi.CodeQueueFull:
 		return time.Second
 	}
 	return 0
@@ -139,5 +139,7 @@ var nextSteps = map[abi.Code]string{
 	abi.CodeActorTrapped:      "read the actor's log with GET /actors/{id}/logs",
 	abi.CodeGuestInternal:     "read the actor's log with GET /actors/{id}/logs",
 	abi.CodeActionTimedOut:    "do less in one action, or pass on the rest",
+	abi.CodeQueueNotFound:     "send to one of the queues that the actor's module declares; GET /modules/{module} lists them",
+	abi.CodeQueueFull:         "send again later, or raise the option maxQueueSize; GET /actors/{id}/queue shows what waits",
 	abi.CodeOutcomeUnknown:    "read the actor's state before trying again: the action may have been saved",
 }

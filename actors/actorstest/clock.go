@@ -13,7 +13,10 @@ type Clock struct {
 }
 
 // NewClock returns a clock that shows some moment.
-func NewClock() *Clock { return &Clock{t: time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)} }
+func NewClock() *Clock { return ClockAt(time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)) }
+
+// ClockAt returns a clock that shows a moment of the caller's choice.
+func ClockAt(t time.Time) *Clock { return &Clock{t: t} }
 
 // Now returns the moment that the clock shows.
 func (c *Clock) Now() time.Time {

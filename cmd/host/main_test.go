@@ -686,3 +686,44 @@ func TestUsageErrors(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// What becomes due while the host is dead runs once when it is back; a queue message that was acknowledged
+// is handled.
+func TestDueWorkSurvivesKill(t *testing.T) {
+	s := serve(t)
+	admin := s.token("admin", "default")
+	s.upload(admin, "script", actorstest.ScriptGuest)
+	id := s.actor(admin, "script", "k")
+	step := func(op string, b ...string) string {
+		doc, _ := json.Marshal(actorstest.Step{Op: op, B: b})
+		return string(doc)
+	}
+	// The handler fails until the host is back, so that the message is there when it dies.
+	handler := "[" + step("user", "no", "not now") + "]"
+	count := "[[" + step("queue_send", "", "batch", "1") + "]]"
+	s.output(admin, id, "do", "[["+step("kv_put", "on/13/jobs", handler)+","+step("schedule_set", `{"after":1500,"action":"do"}`, count)+"]]")
+	if a := s.request("POST", "/gateway/"+id+"/queue/jobs", admin, `{"body":{"n":1}}`); a.String() != `200 {"status":"completed"}` {
+		t.Fatalf("send: %s", a)
+	}
+	due := time.Now().Add(1500 * time.Millisecond)
+	s.kill()
+	timer := time.NewTimer(time.Until(due))
+	<-timer.C
+	s.restart()
+	seen := func() string {
+		a := s.request("GET", "/actors/"+id+"/kv?prefix=seen/", admin, nil)
+		return string(a.body)
+	}
+	s.await("the schedule's run", func() bool { return strings.Contains(seen(), `\"name\":\"batch\"`) })
+	if a := s.request("GET", "/actors/"+id+"/schedules", admin, nil); string(a.body) != `{"pagination":{"cursor":null},"schedules":[]}` {
+		t.Errorf("schedules: %s", a)
+	}
+	s.output(admin, id, "do", "[["+step("kv_delete", "on/13/jobs")+"]]")
+	s.await("the message's handler", func() bool { return strings.Contains(seen(), `\"name\":\"jobs\"`) })
+	if n := strings.Count(seen(), `\"name\":\"batch\"`); n != 1 {
+		t.Errorf("the schedule ran %d times", n)
+	}
+	if a := s.request("GET", "/actors/"+id+"/queue", admin, nil); string(a.body) != `{"messages":[],"pagination":{"cursor":null}}` {
+		t.Errorf("queue: %s", a)
+	}
+}

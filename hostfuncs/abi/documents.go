@@ -73,11 +73,13 @@ type Frame struct {
 	Text bool `json:"text,omitempty"`
 }
 
-// Schedule is what schedule_set takes and schedule_get and schedule_list give. Exactly one of After,
-// At, Every and Cron is set in what is taken.
+// Schedule is what schedule_set takes and schedule_get and schedule_list give; the list comes without
+// arguments. Exactly one of After, At, Every and Cron is set in what is taken; a moment that is past means
+// now. Every and Cron need a name. What has a name has it as its id, too, and setting it again replaces it;
+// if the time is the same as before, the next run stays when it was.
 type Schedule struct {
-	ID       string          `json:"id,omitempty"`   // given by the host to a one-shot one
-	Name     string          `json:"name,omitempty"` // of a recurring one: setting it again replaces it
+	ID       string          `json:"id,omitempty"` // given by the host to a one-shot one
+	Name     string          `json:"name,omitempty"`
 	Action   string          `json:"action"`
 	Args     json.RawMessage `json:"args,omitempty"`     // list; given apart to schedule_set
 	After    int64           `json:"after,omitempty"`    // from now

@@ -32,6 +32,7 @@ const (
 const (
 	MaxSchedules       = 1_000     // schedules of an actor
 	MaxScheduleAhead   = 100 * 366 // days from now to a schedule's moment
+	MaxScheduleArgs    = 64 << 10  // a schedule's arguments
 	MinInterval        = 5_000     // milliseconds between runs of a recurring schedule
 	MaxRuns            = 100       // runs that are kept of one schedule
 	MaxRunsOfActor     = 1_000     // runs that are kept of all of an actor's

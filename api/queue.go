@@ -1,0 +1,143 @@
+package api
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"github.com/vivarium-run/vivarium/actors"
+	"github.com/vivarium-run/vivarium/hostfuncs/abi"
+)
+
+// postQueue sends a message to a queue. The body is read and checked before the actor is looked for, so a
+// malformed request creates none.
+func (s *Server) postQueue(w http.ResponseWriter, q *request) error {
+	m, err := q.message()
+	if err != nil {
+		return err
+	}
+	id, err := s.resolve(q)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("X-Rivet-Actor", id.String())
+	done, err := s.host.Enqueue(q.Context(), id, m)
+	if abi.CodeOf(err) == abi.CodeActorOverloaded {
+		// By this Rivet's client knows that it may send again.
+		return abi.AsError(err).With(object{"channel": "dispatch_inbox", "operation": "dispatch_queue_send"})
+	}
+	if err != nil {
+		return err
+	}
+	return writeCompletion(w, done)
+}
+
+func writeCompletion(w http.ResponseWriter, done actors.Completion) error {
+	const head, tail = `{"status":"completed","response":`, `}`
+	switch {
+	case done.TimedOut:
+		return writeBytes(w, http.StatusOK, typeJSON, []byte(`{"status":"timedOut"}`))
+	case len(done.Response) == 0:
+		return writeBytes(w, http.StatusOK, typeJSON, []byte(`{"status":"completed"}`))
+	}
+	b := make([]byte, 0, len(head)+len(done.Response)+len(tail))
+	b = append(append(append(b, head...), done.Response...), tail...)
+	return writeBytes(w, http.StatusOK, typeJSON, b)
+}
+
+// queueBodyJSON is the body of a queue send. Rivet's client repeats the queue's name in it; that of the path
+// counts.
+type queueBodyJSON struct {
+	Body    json.RawMessage `json:"body"`
+	Name    *string         `json:"name"`
+	Wait    *bool           `json:"wait"`
+	Timeout *int64          `json:"timeout"` // ms
+}
+
+// message reads the message that the request sends.
+func (q *request) message() (actors.Message, error) {
+	m := actors.Message{Queue: q.params["queue"], Caller: q.who.Subject}
+	if e := q.Header.Get(encodingHeader); e == "cbor" || e == "bare" {
+		return m, errEncoding(e)
+	}
+	var b queueBodyJSON
+	if err := q.decodeDeep(&b, false, maxArgsDepth); err != nil {
+		return m, err
+	}
+	m.Body = bytes.TrimSpace(b.Body)
+	switch {
+	case len(m.Body) == 0:
+		return m, abi.Errorf(abi.CodeInvalidRequest, `there is no member "body"`).With(object{"next": `send {"body":…}, null for none`})
+	case b.Timeout != nil && *b.Timeout < 0:
+		return m, abi.Errorf(abi.CodeInvalidRequest, "the timeout is negative")
+	}
+	m.Wait = b.Wait != nil && *b.Wait
+	if b.Timeout != nil {
+		// Zero asks for an answer at once, which is not the same as none.
+		m.Timeout = max(time.Duration(min(*b.Timeout, 1<<40))*time.Millisecond, time.Nanosecond)
+	}
+	return m, nil
+}
+
+// listSchedules answers with a page of an actor's schedules, in the order of their ids.
+func (s *Server) listSchedules(w http.ResponseWriter, q *request) error {
+	p, err := q.page()
+	if err != nil {
+		return err
+	}
+	list, more, err := s.host.ListSchedules(q.Context(), p.actor, string(p.after), p.limit)
+	if err != nil {
+		return err
+	}
+	next := ""
+	if more && len(list) > 0 {
+		next = cursorOf([]byte(list[len(list)-1].ID))
+	}
+	return writeJSON(w, http.StatusOK, object{"schedules": list, "pagination": pageAfter(next)})
+}
+
+// listQueue answers with a page of the messages that wait in an actor's queues.
+func (s *Server) listQueue(w http.ResponseWriter, q *request) error {
+	p, err := q.page()
+	if err != nil {
+		return err
+	}
+	list, next, err := s.host.ListQueue(q.Context(), p.actor, p.after, p.limit)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, object{"messages": list, "pagination": pageAfter(cursorOf(next))})
+}
+
+// listDead answers with a page of an actor's dead letters, oldest first.
+func (s *Server) listDead(w http.ResponseWriter, q *request) error {
+	p, err := q.page()
+	if err != nil {
+		return err
+	}
+	list, more, err := s.host.ListDead(q.Context(), p.actor, string(p.after), p.limit)
+	if err != nil {
+		return err
+	}
+	next := ""
+	if more && len(list) > 0 {
+		next = cursorOf([]byte(list[len(list)-1].ID))
+	}
+	return writeJSON(w, http.StatusOK, object{"dead": list, "pagination": pageAfter(next)})
+}
+
+// retryDead tries a dead letter again. It needs no body.
+func (s *Server) retryDead(w http.ResponseWriter, q *request) error {
+	id, err := q.actor()
+	if err != nil {
+		return err
+	}
+	if err := s.host.RetryDead(q.Context(), id, q.params["letter"]); err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, object{})
+}
+
+func cursorOf(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
