@@ -27,6 +27,8 @@ type actor struct {
 	record record        // read-only once the actor is settled
 	done   chan struct{} // closed when the actor has gone and its lease is released
 
+	standing standing // for Settle
+
 	newborn    bool   // its first entry creates it
 	roused     func() // not nil: the alarm woke it, and waits until it has got to its work
 	requests   openRequests
@@ -147,6 +149,10 @@ func (a *actor) next(idle *time.Timer) *entry {
 			}
 			continue
 		}
+		if a.mayLend() && (!a.park() || a.mail.wasNudged()) {
+			a.lend()
+			continue
+		}
 		a.await(idle)
 	}
 }
@@ -252,13 +258,33 @@ func (a *actor) awaited() int {
 	return open + a.waiters.expire(now)
 }
 
+// mayLend reports whether the actor has an instance that it does not need while it may not rest: all that keeps it
+// awake is work elsewhere, such as a fetch.
+func (a *actor) mayLend() bool {
+	_, open := a.requests.expire(time.Now())
+	return a.instance != nil && open == 0 && !a.mayRest()
+}
+
+// lend gives the instance up, as sleep does, while the actor stays awake.
+func (a *actor) lend() {
+	a.unpark()
+	a.mail.calm()
+	a.fallAsleep()
+	a.flight.drain()
+	a.putToSleep()
+	a.cause = abi.WakeSleep
+}
+
 // await returns when there may be something to do.
 func (a *actor) await(idle *time.Timer) {
+	next := a.agenda.next()
+	if !next.IsZero() && next.Before(a.resting) {
+		next = a.resting
+	}
+	a.standing.rest(a.agenda.working(), next)
+	defer a.standing.stir()
 	var due <-chan time.Time
-	if next := a.agenda.next(); !next.IsZero() {
-		if next.Before(a.resting) {
-			next = a.resting
-		}
+	if !next.IsZero() {
 		timer := time.NewTimer(max(0, min(next.Sub(a.h.now()), longest)))
 		defer timer.Stop()
 		due = timer.C
@@ -278,7 +304,9 @@ func (a *actor) await(idle *time.Timer) {
 	case <-idle.C:
 		if !a.mayRest() {
 			idle.Reset(a.idleTime())
-			return
+			if !a.mayLend() {
+				return
+			}
 		}
 		a.mail.nudge()
 	}
@@ -468,6 +496,7 @@ func (a *actor) end() {
 	a.requests.lose(errReplyLost)
 	a.couriers.cancelAll()
 	a.waiters.giveUp()
+	a.outcomes.drop()
 	a.putToSleep()
 	a.gotToWork()
 	if a.code != nil {

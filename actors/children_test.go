@@ -1,6 +1,7 @@
 package actors_test
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -164,5 +165,72 @@ func TestChildrenNarrow(t *testing.T) {
 	}
 	if u := usage(t, s, parent, mid); u.Gas < 1_500_000_000 {
 		t.Errorf("the grandchild's gas is not paid: %+v", u)
+	}
+}
+
+// With the capability, and only then, an actor uploads a module that its children alone run, until it is
+// deployed. The module goes the way of any upload.
+func TestUploadForChildren(t *testing.T) {
+	s := openScript(t, nil)
+	parent := s.Actor(tenants.Default, "script", "parent")
+	wasm := actorstest.Guest(t, "examples/wasm/extism-c")
+	if len(wasm) > 500<<10 {
+		t.Fatal("the plug-in is too large for a script")
+	}
+	upload := func(module string, b []byte, options string) actorstest.Outcome {
+		t.Helper()
+		// Text in JSON cannot carry the bytes, so they come by base64.
+		got, err := s.Do(parent, step("decode", base64.StdEncoding.EncodeToString(b)), step("module_upload", module, "$LAST", options))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got[1]
+	}
+	if got := upload("plug", wasm, ""); got.N != -int64(abi.CodeForbidden) {
+		t.Errorf("without a grant: %+v", got)
+	}
+	if _, err := s.Registry.SetGrants(t.Context(), tenants.Default, "script", tenants.Grants{Uploads: true}); err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		module, options string
+		wasm            []byte
+		want            abi.Code
+	}{
+		"not Wasm":         {"plug", "", []byte("nonsense"), abi.CodeModuleMalformed},
+		"live":             {"plug", `{"live":true}`, wasm, abi.CodeInvalidArgument},
+		"unknown option":   {"plug", `{"force":true}`, wasm, abi.CodeInvalidArgument},
+		"another's module": {"script", "", wasm, abi.CodeForbidden},
+		"bad name":         {"a/b", "", wasm, abi.CodeInvalidRequest},
+	} {
+		if got := upload(tt.module, tt.wasm, tt.options); got.N != -int64(tt.want) {
+			t.Errorf("%s: %+v, want %v", name, got, tt.want)
+		}
+	}
+	got := upload("plug", wasm, `{"note":"by an agent","input":"value"}`)
+	var answer struct {
+		Version int
+		Live    bool
+		Actors  map[string][]string
+	}
+	if err := json.Unmarshal([]byte(got.B), &answer); err != nil || answer.Version != 1 || answer.Live || len(answer.Actors["plug"]) == 0 {
+		t.Fatalf("an upload gives %+v, %v", got, err)
+	}
+	if _, _, err := s.Host.GetOrCreate(t.Context(), actorstest.Address(t, tenants.Default, "plug", "x"), actors.CreateOptions{}); abi.CodeOf(err) != abi.CodeModuleNotFound {
+		t.Errorf("a client makes an actor of it: %v", err)
+	}
+	made, err := s.Do(parent, step("actor_create", abi.ActorSpec{Name: "plug", Key: []string{"c"}, Child: true}),
+		step("call", target{Name: "plug", Key: []string{"c"}}, "greet", `["Ada"]`), step("result"))
+	if err != nil || made[0].N < 0 || made[2].B != `"Hello, Ada!"` {
+		t.Errorf("a child of the upload: %+v, %v", made, err)
+	}
+	if again := upload("plug", wasm, `{"input":"value"}`); !strings.Contains(again.B, `"created":false`) {
+		t.Errorf("the same bytes again: %+v", again)
+	}
+	if _, err := s.Registry.SetLive(t.Context(), tenants.Default, "plug", 1); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := s.Host.GetOrCreate(t.Context(), actorstest.Address(t, tenants.Default, "plug", "y"), actors.CreateOptions{}); err != nil {
+		t.Errorf("after it was deployed: %v", err)
 	}
 }

@@ -29,6 +29,7 @@ type courier struct {
 	lineage
 	body     []byte // that it is to send
 	envelope []byte // the outcome, if it is known already
+	free     func() // gives back the memory that it may take
 	resumed  bool   // the work began in an earlier life of the actor
 	current  bool   // the process is that in which it began
 }
@@ -87,7 +88,8 @@ func (a *actor) doTask(name, row []byte) (*entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &courier{h: a.h, actor: a.id, record: a.record, id: id, task: k, lineage: k.lineage(a), envelope: a.outcomes.drop(id)}
+	c := &courier{h: a.h, actor: a.id, record: a.record, id: id, task: k, lineage: k.lineage(a)}
+	c.envelope, c.free = a.outcomes.take(id)
 	if k.Kind != taskTimer && c.envelope == nil {
 		if c.body, err = a.readOptional(taskBodyKey(id)); err != nil {
 			return nil, err
@@ -99,7 +101,7 @@ func (a *actor) doTask(name, row []byte) (*entry, error) {
 	life := a.generation()
 	a.whenDurable(func() {
 		a.h.couriers.Go(func() { defer a.couriers.done(c); c.run(life) })
-	}, func() { a.couriers.done(c) })
+	}, func() { a.couriers.done(c); c.free() })
 	return nil, nil
 }
 
@@ -126,7 +128,11 @@ func (c *courier) run(life uint64) {
 	default:
 		c.envelope = c.fetch()
 	}
-	c.deliver(&outcome{id: c.id, envelope: c.envelope, last: true})
+	o := &outcome{id: c.id, envelope: c.envelope, free: c.free, last: true}
+	c.deliver(o)
+	if !o.kept.Load() {
+		c.free()
+	}
 }
 
 // taskResumed notes that the work on a task begins again.
@@ -239,7 +245,22 @@ func (c *courier) fetch() []byte {
 	if err != nil {
 		return fetchFailure(err)
 	}
-	return c.h.fetch(ctx, c.actor.Namespace, p, *c.task.Fetch, c.body)
+	small, err := c.h.small.take(ctx, c.actor.Namespace)
+	if err != nil {
+		return fetchFailure(err)
+	}
+	c.free = small
+	r, err := c.h.egress.Do(ctx, string(c.actor.Namespace), p, *c.task.Fetch, c.body)
+	if err != nil {
+		return fetchFailure(err)
+	}
+	defer r.Body.Close()
+	b, large, err := c.h.readRoomy(ctx, c.actor.Namespace, r.Body)
+	c.free = func() { small(); large() }
+	if err != nil {
+		return fetchFailure(err)
+	}
+	return fetched(abi.StatusOK, &r.ResponseHead, b)
 }
 
 // errGivenUp ends a stream whose parts the guest cannot take.

@@ -388,7 +388,53 @@ func TestPlainModuleFetches(t *testing.T) {
 	if _, err := s.Registry.SetGrants(t.Context(), tenants.Default, "fetcher", tenants.Grants{Egress: []string{url}}); err != nil {
 		t.Fatal(err)
 	}
+	if out, err := s.Call(id, "timer"); err != nil || string(out) != "-45" {
+		t.Errorf("a task, which has no turn for its outcome, gives %s, %v", out, err)
+	}
 	if out, err := s.Call(id, "get", url+"/p"); err != nil || string(out) != `"418 yes POST /p value body"` {
 		t.Errorf("the answer is %s, %v", out, err)
+	}
+}
+
+// Answers that are not small come whole, more of them than a namespace may have waiting at once.
+func TestLargeFetchTasks(t *testing.T) {
+	const size, n = 1 << 20, 12
+	s, url := openFetch(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Write(bytes.Repeat([]byte("x"), size)) }), nil)
+	id := s.Actor(tenants.Default, "script", "a")
+	var steps []actorstest.Step
+	for range n {
+		steps = append(steps, step("task_fetch", get(url), "", ""))
+	}
+	// The first turn of each fails, and is tried again with the answer that is kept.
+	on(s, id, abi.KindTask, step("kv_get", "ok"), step("log", 2, "a task ended"), step("user", "not", "yet"))
+	s.MustDo(id, steps...)
+	kvtest.Eventually(t, "failing turns", func() bool { return strings.Count(s.Log(id), "a task ended") >= n })
+	on(s, id, abi.KindTask)
+	awaitNoTasks(t, s, id)
+	if log := s.Log(id); strings.Contains(log, "given up") {
+		t.Errorf("the log is:\n%s", log)
+	}
+}
+
+// An actor that waits for a fetch gives its instance to others, and has its memory back when the answer is there.
+func TestWaitingActorLendsItsInstance(t *testing.T) {
+	free := make(chan struct{})
+	s, url := openFetch(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-free }), func(c *actors.Config) { c.MaxInstances = 1 })
+	a := s.Actor(tenants.Default, "hooked", "a")
+	s.MustDo(a, step("remember", "x"), step("task_fetch", get(url), "", ""))
+	for i := range 3 {
+		b := s.Actor(tenants.Default, "script", fmt.Sprint(i))
+		s.MustDo(b, step("kv_put", "k", "v"))
+	}
+	if awake, live := s.Host.Awake(); awake < 2 || live > 1 {
+		t.Errorf("%d actors are awake with %d instances", awake, live)
+	}
+	close(free)
+	awaitTasks(t, s, a, 1)
+	if got := s.MustDo(a, step("remember", "x")); got[0].N != 2 {
+		t.Errorf("after it the guest remembers %d, want 2", got[0].N)
+	}
+	if kinds := s.Kinds(a); kinds != "2 3 4 3 14" {
+		t.Errorf("the guest saw turns of kind %s", kinds)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -282,8 +283,9 @@ func TestUpgradeKeepsState(t *testing.T) {
 
 // What a guest is told: who it is, the time, randomness, config.
 func TestWhatGuestsSee(t *testing.T) {
-	now := time.UnixMilli(1_800_000_000_123)
-	s := actorstest.Open(t, actorstest.Options{Config: func(c *actors.Config) { c.Now = func() time.Time { return now } }})
+	var now atomic.Int64 // an actor looks at the clock whenever it likes
+	now.Store(1_800_000_000_123)
+	s := actorstest.Open(t, actorstest.Options{Config: func(c *actors.Config) { c.Now = func() time.Time { return time.UnixMilli(now.Load()) } }})
 	s.Upload(tenants.Default, "mod", hostile)
 	value := "bar"
 	if _, err := s.Registry.SetConfig(t.Context(), tenants.Default, "mod", map[string]*string{"foo": &value}); err != nil {
@@ -299,7 +301,7 @@ func TestWhatGuestsSee(t *testing.T) {
 	if s.MustCall(id, &times, "now"); fmt.Sprint(times) != "[1800000000123 1800000000123 1800000000123]" {
 		t.Errorf("the clock shows %v", times)
 	}
-	now = now.Add(-time.Hour)
+	now.Add(-time.Hour.Milliseconds())
 	if s.MustCall(id, &times, "now"); times[0] < 1800000000123 {
 		t.Errorf("the clock went back: %v", times)
 	}

@@ -87,6 +87,13 @@ func (m *mailbox) nudge() {
 	m.signal()
 }
 
+// calm takes nudge back.
+func (m *mailbox) calm() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.nudged = false
+}
+
 // poke lets the actor look again at what is due.
 func (m *mailbox) poke() { m.signal() }
 

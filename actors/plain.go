@@ -55,6 +55,7 @@ func (a *actor) runPlain(t *turn, k *ask) (Reply, error) {
 		return Reply{}, err
 	}
 	c := hostfuncs.NewCall(t.ctx, t, &a.kernel, a.instance, input)
+	t.run = c
 	n, err := a.call(c, export)
 	if err != nil {
 		return Reply{}, err

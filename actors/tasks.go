@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
@@ -121,6 +122,8 @@ func (t *turn) startTask(k *task, body, context []byte, due time.Time) (string, 
 	switch {
 	case t.startup:
 		return "", errStartup
+	case t.a.version.Plain:
+		return "", abi.Errorf(abi.CodeNotSupported, "a module without a manifest has no turn for a task's outcome")
 	case len(context) > abi.MaxTaskContext:
 		return "", abi.Errorf(abi.CodeInvalidArgument, "a task's context is larger than %d bytes", abi.MaxTaskContext)
 	case t.a.agenda.counts[agendaTask]+t.tasks >= abi.MaxTasks:
@@ -198,7 +201,8 @@ func (t *turn) CancelTask(id string) (bool, error) {
 		return false, err
 	}
 	t.changes.Delete(taskBodyKey(id))
-	t.a.outcomes.drop(id)
+	_, free := t.a.outcomes.take(id)
+	free()
 	t.after(func() { t.a.couriers.cancel(id) })
 	return true, nil
 }
@@ -243,8 +247,10 @@ func (t *turn) endTask(id string) {
 type outcome struct {
 	id       string
 	envelope []byte
-	last     bool // the task ends with it
-	ran      bool // the guest had it, whatever came of it; read once the turn is answered
+	last     bool        // the task ends with it
+	ran      bool        // the guest had it, whatever came of it; read once the turn is answered
+	free     func()      // gives its memory back
+	kept     atomic.Bool // the actor has it, and frees it
 }
 
 // outcomeEntry is the turn that brings an outcome to the guest.
@@ -256,6 +262,7 @@ func (h *Host) outcomeEntry(o *outcome, l lineage) *entry {
 		if err != nil || k == nil {
 			return Reply{}, err // it was cancelled
 		}
+		t.a.requests.expire(time.Now())
 		if r := t.a.requests.get(k.Request); r != nil {
 			t.served = k.Request
 			defer func() { r.used.Add(e.gas()) }()
@@ -296,11 +303,13 @@ func (t *turn) taskFailed(o *outcome, failure error) error {
 	if err != nil || k == nil {
 		return err
 	}
-	t.a.couriers.cancel(o.id) // so that the next attempt can have one
 	k.Attempts++
+	if k.Attempts < abi.MaxAttempts {
+		o.kept.Store(t.a.outcomes.keep(o.id, o.envelope, o.free))
+	}
+	t.a.couriers.cancel(o.id) // so that the next attempt can have one
 	k.Error = clip(abi.AsError(failure).PublicMessage())
 	if k.Attempts < abi.MaxAttempts {
-		t.a.outcomes.keep(o.id, o.envelope)
 		return t.writeTask(o.id, k, t.now.Add(backoff(k.Attempts)))
 	}
 	return t.buryTask(o.id, k)
@@ -351,27 +360,47 @@ func reviveTask(t *turn, l *letter) error {
 // outcomes are those of tasks whose turn failed, until it is tried again: a fetch is then not made twice.
 // They belong to the actor's goroutine.
 type outcomes struct {
-	of    map[string][]byte
+	of    map[string]kept
 	bytes int
 }
 
-// keep remembers an outcome, if there is room; else the work is done again.
-func (o *outcomes) keep(id string, envelope []byte) {
-	o.drop(id)
-	if o.bytes+len(envelope) > abi.MaxFetchBody {
-		return
-	}
-	if o.of == nil {
-		o.of = map[string][]byte{}
-	}
-	o.of[id] = envelope
-	o.bytes += len(envelope)
+// kept is one of them.
+type kept struct {
+	envelope []byte
+	free     func() // gives its memory back
 }
 
-// drop forgets an outcome and returns it, nil if there is none.
-func (o *outcomes) drop(id string) []byte {
-	b := o.of[id]
-	o.bytes -= len(b)
+// keep remembers an outcome. It reports false if there is no room: the work is then done again.
+func (o *outcomes) keep(id string, envelope []byte, free func()) bool {
+	if o.bytes+len(envelope) > maxKept || o.of[id].envelope != nil {
+		return false
+	}
+	if o.of == nil {
+		o.of = map[string]kept{}
+	}
+	o.of[id] = kept{envelope, free}
+	o.bytes += len(envelope)
+	return true
+}
+
+// maxKept bounds what an actor remembers so, in bytes.
+const maxKept = abi.MaxFetchBody + 256<<10
+
+// take forgets an outcome and returns it, nil if there is none, and what gives its memory back.
+func (o *outcomes) take(id string) ([]byte, func()) {
+	k, ok := o.of[id]
+	if !ok {
+		return nil, func() {}
+	}
+	o.bytes -= len(k.envelope)
 	delete(o.of, id)
-	return b
+	return k.envelope, k.free
+}
+
+// drop forgets all of them.
+func (o *outcomes) drop() {
+	for id := range o.of {
+		_, free := o.take(id)
+		free()
+	}
 }

@@ -34,7 +34,7 @@ type turn struct {
 	guest       bool            // the guest ran
 	open        bool            // the request stays open
 	replied     bool            // the operation reply has answered it
-	run         *hostfuncs.Call // of an SDK module, once it has begun
+	run         *hostfuncs.Call // of the guest, once it has begun
 	told        *abi.Error      // of a task's turn: how the task failed, nil if it did not
 	served      uint64          // of a task's turn: the open request that the task was begun for, zero if there is none
 	leave       leaving         // what the guest wants to become of the actor
@@ -266,7 +266,7 @@ func (t *turn) Broadcast(event string, payload []byte) error {
 		return err
 	}
 	e := Event{Time: t.now, Name: event, Args: bytes.Clone(payload)}
-	t.after(func() { t.a.h.events.add(t.a.id, e) })
+	t.after(func() { t.a.tell(e) })
 	t.fanOut(event, e.Args)
 	return nil
 }

@@ -36,7 +36,6 @@ func (c *env) ChildUsage(id string) (*ChildUsage, error) {
 
 // UploadOptions say what an uploaded module is for, as for an upload over HTTP.
 type UploadOptions struct {
-	Live   *bool             `json:"live,omitempty"` // nil means true
 	Labels map[string]string `json:"labels,omitempty"`
 	Note   string            `json:"note,omitempty"`
 	Input  string            `json:"input,omitempty"` // of a plain module: args or value
@@ -46,13 +45,13 @@ type UploadOptions struct {
 type ModuleInfo struct {
 	Module  string              `json:"module"`
 	Version int                 `json:"version"`
-	Digest  string              `json:"digest"`
-	Live    bool                `json:"live"`
-	Actors  map[string][]string `json:"actors"` // the actions of each
+	Created bool                `json:"created"` // false: the same bytes were a version already
+	Actors  map[string][]string `json:"actors"`  // the actions of each
 }
 
-// UploadModule uploads a module for the actor's children, at once; its Def must say Uploads. It is not
-// undone if the turn fails later.
+// UploadModule uploads a module for the actor's children, at once; its Def must say Uploads, and the namespace
+// grant it. It is live for the children of this actor only, until it is deployed. It is not undone if the
+// turn fails later.
 func (c *env) UploadModule(name string, wasm []byte, o UploadOptions) (*ModuleInfo, error) {
 	options, err := json.Marshal(&o)
 	if err != nil {

@@ -33,7 +33,7 @@ type world struct {
 }
 
 func newWorld() *world {
-	w := &world{rows: map[string][]byte{}}
+	w := &world{rows: map[string][]byte{}, Nothing: hostfuncs.Nothing{Err: abi.Errorf(abi.CodeNotSupported, "this world has nothing but rows")}}
 	w.begin(nil)
 	return w
 }

@@ -497,6 +497,11 @@ func TestDocsLimits(t *testing.T) {
 		"Extism memory of a turn":             size(abi.MaxHandleBytes),
 		"Extism vars of an actor":             size(abi.MaxVars),
 		"log of a turn":                       size(abi.MaxLog),
+		"open requests of an actor":           count(abi.MaxOpenRequests),
+		"tasks of an actor":                   count(abi.MaxTasks),
+		"context of a task":                   size(abi.MaxTaskContext),
+		"fetches of a turn, tasks or not":     count(abi.MaxFetches),
+		"body of a raw HTTP request":          size(abi.MaxBody),
 		"actor key":                           fmt.Sprintf("%s bytes, %d a component", count(abi.MaxKey), abi.MaxKeyComponent),
 	} {
 		if listed[what] != limit {

@@ -206,7 +206,7 @@ func manifestAttacks() (list []attack) {
 	for i := range 100_000 {
 		fmt.Fprintf(&b, `,"a%d":{}`, i)
 	}
-	say("100,000 actions", `{"abi":1,"codec":"json","actors":{"a":{"actions":{`+b.String()[1:]+"}}}}", overLimit)
+	say("100,000 actions", `{"abi":1,"codec":"json","actors":{"a":{"actions":{`+b.String()[1:]+"}}}}", invalid+"; more than 1000")
 	schema := func(name, schema, want string) {
 		say("a schema "+name, `{"abi":1,"codec":"json","actors":{"a":{"actions":{"0":{"args":`+schema+`}}}}}`, want)
 	}

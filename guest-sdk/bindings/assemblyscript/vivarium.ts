@@ -115,6 +115,7 @@ export const MAX_GAS: i64 = 5000000000; // gas of a turn
 export const MAX_STACK: i64 = 16777216; // frames of a turn, as they are estimated
 export const MAX_SCHEDULES: i64 = 1000; // schedules of an actor
 export const MAX_SCHEDULE_AHEAD: i64 = 36600; // days from now to a schedule's moment
+export const MAX_SCHEDULE_ARGS: i64 = 65536; // a schedule's arguments
 export const MIN_INTERVAL: i64 = 5000; // milliseconds between runs of a recurring schedule
 export const MAX_RUNS: i64 = 100; // runs that are kept of one schedule
 export const MAX_RUNS_OF_ACTOR: i64 = 1000; // runs that are kept of all of an actor's
@@ -448,7 +449,7 @@ export function kv_delete_batch(keys: Uint8Array): i64 {
   return settle(raw_kv_delete_batch(keys.dataStart, keys.length));
 }
 
-// conn_list lists the actor's connections, as JSON. Returns null if there is none, or if it failed: see failed.
+// conn_list lists the actor's connections, as JSON; past 4 MiB without params, state and subscriptions. Returns null if there is none, or if it failed: see failed.
 export function conn_list(): Uint8Array | null {
   return fetch_result(raw_conn_list());
 }

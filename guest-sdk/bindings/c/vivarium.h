@@ -120,6 +120,7 @@
 #define VIV_MAX_STACK INT64_C(16777216) // frames of a turn, as they are estimated
 #define VIV_MAX_SCHEDULES INT64_C(1000) // schedules of an actor
 #define VIV_MAX_SCHEDULE_AHEAD INT64_C(36600) // days from now to a schedule's moment
+#define VIV_MAX_SCHEDULE_ARGS INT64_C(65536) // a schedule's arguments
 #define VIV_MIN_INTERVAL INT64_C(5000) // milliseconds between runs of a recurring schedule
 #define VIV_MAX_RUNS INT64_C(100) // runs that are kept of one schedule
 #define VIV_MAX_RUNS_OF_ACTOR INT64_C(1000) // runs that are kept of all of an actor's
@@ -336,7 +337,7 @@ static inline int64_t viv_kv_put_batch(viv_bytes items) { return viv_raw_kv_put_
 // kv_delete_batch deletes up to 128 KV keys, given as a page without values, or none of them. Returns 0.
 static inline int64_t viv_kv_delete_batch(viv_bytes keys) { return viv_raw_kv_delete_batch(keys.ptr, keys.len); }
 
-// conn_list lists the actor's connections, as JSON. Returns the length of the result.
+// conn_list lists the actor's connections, as JSON; past 4 MiB without params, state and subscriptions. Returns the length of the result.
 static inline int64_t viv_conn_list(void) { return viv_raw_conn_list(); }
 
 // conn_get describes one connection, as JSON, or none. Returns the length of the result.

@@ -332,6 +332,9 @@ pub const MAX_SCHEDULES: i64 = 1000;
 /// days from now to a schedule's moment
 pub const MAX_SCHEDULE_AHEAD: i64 = 36600;
 
+/// a schedule's arguments
+pub const MAX_SCHEDULE_ARGS: i64 = 65536;
+
 /// milliseconds between runs of a recurring schedule
 pub const MIN_INTERVAL: i64 = 5000;
 
@@ -725,7 +728,7 @@ pub fn kv_delete_batch(keys: &[u8]) -> Result<(), Failure> {
     done(unsafe { raw::kv_delete_batch(keys.as_ptr(), keys.len()) })
 }
 
-/// conn_list lists the actor's connections, as JSON.
+/// conn_list lists the actor's connections, as JSON; past 4 MiB without params, state and subscriptions.
 pub fn conn_list() -> Result<Option<Vec<u8>>, Failure> {
     bytes(unsafe { raw::conn_list() })
 }

@@ -21,4 +21,15 @@ func get() int32 {
 	return 0
 }
 
+//go:wasmimport vivarium task_timer
+func taskTimer(ms int64, context string) int64
+
+// timer begins a task and gives what the host says to that.
+//
+//go:wasmexport timer
+func timer() int32 {
+	pdk.OutputString(fmt.Sprint(taskTimer(1, "")))
+	return 0
+}
+
 func main() {}

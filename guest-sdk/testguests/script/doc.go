@@ -21,6 +21,7 @@
 //	return JSON          ends it with this result
 //	head JSON            sets the head of the answer to a raw request
 //	bytes N              allocates N bytes
+//	decode TEXT          decodes base64, for $LAST
 //	remember NAME        counts NAME in guest memory, and gives the count
 //
 // A byte argument $LAST stands for b of the step before, $ARGS, $CONTEXT and $CONN for the turn's arguments,

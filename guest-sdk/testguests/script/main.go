@@ -3,6 +3,7 @@
 package main
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -228,6 +229,13 @@ func script(t *abi.Turn, steps []step) abi.Reply {
 				ballast[i] = 1
 			}
 			last = outcome{N: int64(len(ballast))}
+		case "decode": // base64
+			b, err := base64.StdEncoding.DecodeString(arg(0))
+			if last = (outcome{B: string(b)}); err != nil {
+				last.Error = err.Error()
+			}
+			out = append(out, outcome{N: int64(len(b))})
+			continue
 		case "remember":
 			counts[arg(0)]++
 			last = outcome{N: counts[arg(0)]}
