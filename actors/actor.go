@@ -339,6 +339,7 @@ func (a *actor) serve(e *entry) bool {
 		return a.destroy(e)
 	}
 	err := a.prepare(e)
+	gone := errors.Is(err, errNoActor) // what a turn fails with may be about another actor
 	if err == nil {
 		err = a.runTurn(e)
 	} else {
@@ -353,7 +354,7 @@ func (a *actor) serve(e *entry) bool {
 		a.sayGoodbye()
 		return a.destroy(newEntry(entryDestroy, e.deadline, nil))
 	}
-	if err != nil && (a.newborn || errors.Is(err, errNoActor)) {
+	if gone || err != nil && a.newborn {
 		a.mail.fail(errNoActor) // it never was, or is no more
 		return false
 	}

@@ -589,3 +589,41 @@ func TestHammerQueue(t *testing.T) {
 		s.eventually("nothing waits", func() bool { return len(s.waiting(id)) == 0 && len(s.schedules(id)) == 0 })
 	}
 }
+
+// A handler that passes on that there is no such actor means another one: its own is still there, and goes on
+// with the next message.
+func TestQueueHandlerMissesAnotherActor(t *testing.T) {
+	s := openTimed(t, "")
+	id := s.Actor(tenants.Default, "script", "a")
+	s.handle(id, S("call", target{Name: "script", Key: []string{"none"}}, "nop", "[]"), S("host", int(abi.CodeActorNotFound)))
+	s.MustDo(id, S("queue_send", "", "jobs", "1"), S("queue_send", "", "jobs", "2"))
+	s.eventually("an attempt at each", func() bool {
+		list := s.waiting(id)
+		return len(list) == 2 && list[0].Attempts == 1 && list[1].Attempts == 1
+	})
+	if list := s.waiting(id); !strings.Contains(list[0].Error, "not_found") {
+		t.Errorf("the attempts failed with %q", list[0].Error)
+	}
+}
+
+// Whoever else waits for an actor is not told that it is not there, because its guest says so of another one.
+func TestActionMissesAnotherActor(t *testing.T) {
+	s := openTimed(t, "")
+	a := s.Actor(tenants.Default, "script", "a")
+	s.gate.Hold()
+	var wg sync.WaitGroup
+	posted := s.Host.Posted(a)
+	wg.Go(func() { s.MustDo(a, S("kv_put", "k", "v")) }) // what a calls waits for the commit of this
+	s.eventually("a write", func() bool { return s.Host.Posted(a) > posted })
+	wg.Go(func() {
+		_, err := s.Do(a, S("call", target{Name: "script", Key: []string{"none"}}, "nop", "[]"), S("host", int(abi.CodeActorNotFound)))
+		if abi.CodeOf(err) != abi.CodeActorNotFound {
+			t.Errorf("the action failed with %v", err)
+		}
+	})
+	s.eventually("a call", func() bool { return s.Host.Posted(a) > posted+1 })
+	wg.Go(func() { s.MustDo(a, S("kv_get", "k")) })
+	s.eventually("a reader", func() bool { return s.Host.Posted(a) > posted+2 })
+	s.gate.Resume()
+	wg.Wait()
+}

@@ -42,7 +42,10 @@ func open(t *testing.T, guests ...string) *host {
 }
 
 func (h *host) start(dir string) {
-	h.Stack = actorstest.Open(h.t, actorstest.Options{Dir: dir, Config: func(c *actors.Config) { c.Now = h.Clock.Now }})
+	h.Stack = actorstest.Open(h.t, actorstest.Options{Dir: dir, Config: func(c *actors.Config) {
+		c.Now = h.Clock.Now
+		c.IdleTime = 50 * time.Millisecond // so that actors sleep, and wake, now and then
+	}})
 }
 
 // restart ends the host, and starts it again on its data after a while.

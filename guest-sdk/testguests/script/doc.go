@@ -17,6 +17,7 @@
 //	result               reads the envelope in b of the step before: its status, result and error
 //	user CODE MESSAGE    ends the turn with a user error
 //	hidden MESSAGE       ends it with an error that is not for clients
+//	host CODE            ends it with a failure of the host, as a guest does that passes one on
 //	trap, loop, exit     end it badly
 //	open                 ends it well, and keeps the request open
 //	return JSON          ends it with this result

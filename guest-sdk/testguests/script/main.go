@@ -206,6 +206,8 @@ func script(t *abi.Turn, steps []step) abi.Reply {
 			return abi.Reply{Status: abi.StatusUser, Name: arg(0), Message: arg(1)}
 		case "hidden":
 			return abi.Reply{Status: abi.StatusHidden, Message: arg(0)}
+		case "host":
+			return abi.Reply{Status: abi.StatusHost, Code: abi.Code(s.N[0])}
 		case "trap":
 			panic("as told")
 		case "loop":
