@@ -27,6 +27,8 @@ type actor struct {
 	record record        // read-only once the actor is settled
 	done   chan struct{} // closed when the actor has gone and its lease is released
 
+	standing standing // for Settle
+
 	newborn    bool   // its first entry creates it
 	roused     func() // not nil: the alarm woke it, and waits until it has got to its work
 	requests   openRequests
@@ -275,11 +277,14 @@ func (a *actor) lend() {
 
 // await returns when there may be something to do.
 func (a *actor) await(idle *time.Timer) {
+	next := a.agenda.next()
+	if !next.IsZero() && next.Before(a.resting) {
+		next = a.resting
+	}
+	a.standing.rest(a.agenda.working(), next)
+	defer a.standing.stir()
 	var due <-chan time.Time
-	if next := a.agenda.next(); !next.IsZero() {
-		if next.Before(a.resting) {
-			next = a.resting
-		}
+	if !next.IsZero() {
 		timer := time.NewTimer(max(0, min(next.Sub(a.h.now()), longest)))
 		defer timer.Stop()
 		due = timer.C

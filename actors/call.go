@@ -50,25 +50,38 @@ const (
 // Call runs an action in the actor's next free turn and returns its answer once the turn, and all
 // that it may have read, is durable.
 func (h *Host) Call(ctx context.Context, id tenants.ActorID, r Request) (Reply, error) {
-	if err := checkParams(r.Params); err != nil {
-		return Reply{}, err
-	}
-	if err := h.checkOrigin(ctx, id, r.Origin); err != nil {
-		return Reply{}, err
-	}
-	e, err := h.actionEntry(r, func(t *turn, k *ask) error { return t.around(k, r.Params, r.Head) })
+	wait, err := h.Begin(ctx, id, r)
 	if err != nil {
 		return Reply{}, err
 	}
+	return wait(ctx)
+}
+
+// Begin is Call in two steps: it returns when the request is in the actor's mailbox. wait, which is to be called
+// once, waits for the answer; if its ctx ends first the client has gone.
+func (h *Host) Begin(ctx context.Context, id tenants.ActorID, r Request) (wait func(context.Context) (Reply, error), err error) {
+	if err := checkParams(r.Params); err != nil {
+		return nil, err
+	}
+	if err := h.checkOrigin(ctx, id, r.Origin); err != nil {
+		return nil, err
+	}
+	e, err := h.actionEntry(r, func(t *turn, k *ask) error { return t.around(k, r.Params, r.Head) })
+	if err != nil {
+		return nil, err
+	}
 	if err := checkOnce(r.Once); err != nil {
-		return Reply{}, err
+		return nil, err
 	}
 	if r.Once != "" {
 		e.once(newOnceKey("action", r.Caller, r.Action, r.Once, r.Args, r.Raw))
 	}
 	e.outside = true
 	e.lineage = lineage{subject: r.Caller, origin: r.Caller}
-	return h.post(ctx, id, e)
+	if err := h.put(ctx, id, e); err != nil {
+		return nil, err
+	}
+	return e.wait, nil
 }
 
 // actionEntry returns an entry that runs an action, after what is to come before it in the same turn.

@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -24,7 +25,7 @@ type childRow struct {
 
 func childKey(id tenants.ActorID) []byte { return tableKey(tableChildren, []byte(id.String())) }
 
-// maxChildren bounds the children that an actor knows, also those that have ended.
+// maxChildren bounds the children that an actor makes, also those that have ended.
 const maxChildren = 10_000
 
 func init() { agendaWorks[agendaLifetime] = endLifetime }
@@ -69,6 +70,13 @@ func (t *turn) createChild(addr tenants.Address, s *abi.ActorSpec, input []byte)
 		}
 		return info, false, err
 	}
+	made, err := t.counter(childCountKey)
+	if err != nil {
+		return info, false, err
+	}
+	if made >= maxChildren {
+		return info, false, abi.Errorf(abi.CodeActorOverloaded, "the actor has made %d children", maxChildren)
+	}
 	id := tenants.NewActorID(addr.Namespace)
 	row := childRow{}
 	if limits.Lifetime > 0 {
@@ -84,7 +92,8 @@ func (t *turn) createChild(addr tenants.Address, s *abi.ActorSpec, input []byte)
 	}
 	o := CreateOptions{Input: slices.Clone(input), child: &childOptions{id: id, parent: t.a.id, limits: limits, pin: child}}
 	err = t.waitFor(tenants.ActorID{}, func(ctx context.Context, from lineage) error {
-		if err := t.a.commitAside([]kv.Op{{Key: childKey(id), Value: doc}}); err != nil {
+		count := kv.Op{Key: childCountKey, Value: binary.BigEndian.AppendUint64(nil, made+1)}
+		if err := t.a.commitAside([]kv.Op{count, {Key: childKey(id), Value: doc}}); err != nil {
 			return err
 		}
 		o.from = from
@@ -93,7 +102,9 @@ func (t *turn) createChild(addr tenants.Address, s *abi.ActorSpec, input []byte)
 		return err
 	})
 	if err == nil {
-		t.changes.Put(childKey(info.ID), doc) // for what follows in the turn, which has not read the delta
+		// For what follows in the turn, which has not read the delta.
+		t.changes.Put(childKey(info.ID), doc)
+		t.setCounter(childCountKey, made+1)
 	}
 	return info, created, err
 }

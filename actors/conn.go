@@ -180,6 +180,9 @@ func (c *Conn) Closed(code int, reason string, clean bool) {
 	}
 }
 
+// Flush returns when all that durable turns have said so far was handed to the sinks.
+func (c *Conn) Flush() { c.set.flush() }
+
 func (c *Conn) isTold() bool {
 	c.set.mu.Lock()
 	defer c.set.mu.Unlock()

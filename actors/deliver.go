@@ -157,6 +157,13 @@ func (d *deliveries) flush() {
 	}
 }
 
+// isActive reports whether something waits or is being delivered.
+func (d *deliveries) isActive() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.active
+}
+
 // waitForRoom returns when more may be queued.
 func (d *deliveries) waitForRoom() {
 	d.mu.Lock()

@@ -18,8 +18,10 @@ package actors
 import (
 	"context"
 	"crypto/rand"
+	"crypto/x509"
 	"errors"
 	"log/slog"
+	"net"
 	"net/netip"
 	"sync"
 	"time"
@@ -48,8 +50,11 @@ type Config struct {
 	// Now is the wall clock; nil means time.Now.
 	Now func() time.Time
 	// OnLog, when not nil, gets every line of every actor's log. It must not block.
-	OnLog  func(Info, LogLine)
-	Logger *slog.Logger // nil means slog.Default()
+	OnLog func(Info, LogLine)
+	// OnEvent, when not nil, gets every event of every actor, once its turn is durable and before anybody is
+	// answered, with Seq zero. It must not block.
+	OnEvent func(Info, Event)
+	Logger  *slog.Logger // nil means slog.Default()
 
 	// OwnAddrs returns the addresses on which this process listens: guests cannot reach them. Nil means none.
 	OwnAddrs func() []netip.AddrPort
@@ -59,6 +64,10 @@ type Config struct {
 	// Secrets returns the value of a secret for requests of a module to a host, or an error if there is none
 	// for it. Nil means that there are no secrets.
 	Secrets func(ns tenants.ID, module, name, host string) (string, error)
+	// Dial, when not nil, opens the guests' connections to "host:port" in place of the network, and Roots are
+	// whom they trust with a server's name; nil means the system's. For tests: no rule about addresses holds.
+	Dial  func(ctx context.Context, address string) (net.Conn, error)
+	Roots *x509.CertPool
 }
 
 func (c *Config) setDefaults() {
@@ -150,7 +159,7 @@ func Start(cfg Config) (*Host, error) {
 	}
 	rand.Read(h.seedKey) // never fails; see crypto/rand
 	var err error
-	if h.egress, err = egress.New(egress.Config{Logger: cfg.Logger, OwnAddrs: cfg.OwnAddrs, AllowLoopback: cfg.AllowLoopback}); err != nil {
+	if h.egress, err = egress.New(egress.Config{Logger: cfg.Logger, OwnAddrs: cfg.OwnAddrs, AllowLoopback: cfg.AllowLoopback, Dial: cfg.Dial, Roots: cfg.Roots}); err != nil {
 		return nil, err
 	}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
@@ -185,12 +194,6 @@ func (h *Host) Ready() error {
 }
 
 var errDraining = &abi.Error{Code: abi.CodeUnavailable, Retry: time.Second}
-
-func (h *Host) isDraining() bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.draining
-}
 
 // Drain refuses new work, lets the turns that wait or run finish, and puts every actor to sleep.
 // When ctx ends first, what still waits is answered CodeUnavailable and guests that still run are

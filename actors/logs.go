@@ -75,6 +75,14 @@ func (h *Host) FollowEvents(ctx context.Context, id tenants.ActorID) (<-chan Eve
 	return h.events.tail(ctx, id, 0), nil
 }
 
+// tell shows an event to those who follow the actor.
+func (a *actor) tell(e Event) {
+	a.h.events.add(a.id, e)
+	if a.h.cfg.OnEvent != nil {
+		a.h.cfg.OnEvent(a.record.info(a.id), e)
+	}
+}
+
 // Log implements hostfuncs.Actor.
 func (t *turn) Log(level hostfuncs.Level, text []byte) { t.line(level.String(), "log", text) }
 

@@ -139,8 +139,18 @@ const maxWait = 5 * time.Minute
 // Enqueue puts a message into a queue and returns once it is durable or, if the message says so, once it is
 // done. The error is then that of its last attempt.
 func (h *Host) Enqueue(ctx context.Context, id tenants.ActorID, m Message) (Completion, error) {
+	wait, err := h.BeginEnqueue(ctx, id, m)
+	if err != nil {
+		return Completion{}, err
+	}
+	return wait(ctx)
+}
+
+// BeginEnqueue is Enqueue in two steps: it returns when the message is durable. wait, which is to be called once,
+// waits until it is done, if the message asks for that.
+func (h *Host) BeginEnqueue(ctx context.Context, id tenants.ActorID, m Message) (wait func(context.Context) (Completion, error), err error) {
 	if !utf8.Valid(m.Body) || !json.Valid(m.Body) {
-		return Completion{}, abi.Errorf(abi.CodeInvalidRequest, "the message is not one JSON value")
+		return nil, abi.Errorf(abi.CodeInvalidRequest, "the message is not one JSON value")
 	}
 	var w *request
 	if m.Wait {
@@ -152,10 +162,13 @@ func (h *Host) Enqueue(ctx context.Context, id tenants.ActorID, m Message) (Comp
 	e := newEntry(entryTurn, h.deadline(), func(t *turn) (Reply, error) { return Reply{}, t.receive(m, w) })
 	e.outside, e.brief = true, true
 	e.lineage = lineage{subject: m.Caller, origin: m.Caller}
-	if _, err := h.post(ctx, id, e); err != nil || w == nil {
-		return Completion{}, err
+	if _, err := h.post(ctx, id, e); err != nil {
+		return nil, err
 	}
-	return w.completion(ctx)
+	if w == nil {
+		return func(context.Context) (Completion, error) { return Completion{}, nil }, nil
+	}
+	return w.completion, nil
 }
 
 // receive is the turn in which a client's message comes in. w waits for its outcome, if not nil.

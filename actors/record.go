@@ -32,10 +32,11 @@ const (
 )
 
 var (
-	recordKey = []byte{tableRecord}
-	stateKey  = []byte{tableState}
-	usageKey  = []byte{tableRecord, 'u'} // of a child; see childusage.go
-	wokenKey  = []byte{tableRecord, 'w'} // boot number of the process in which the hook wake ran first
+	recordKey     = []byte{tableRecord}
+	stateKey      = []byte{tableState}
+	childCountKey = []byte{tableRecord, 'n'} // how many children the actor has made
+	usageKey      = []byte{tableRecord, 'u'} // of a child; see childusage.go
+	wokenKey      = []byte{tableRecord, 'w'} // boot number of the process in which the hook wake ran first
 )
 
 func kvKey(key []byte) []byte   { return tableKey(tableKV, key) }

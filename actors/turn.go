@@ -266,7 +266,7 @@ func (t *turn) Broadcast(event string, payload []byte) error {
 		return err
 	}
 	e := Event{Time: t.now, Name: event, Args: bytes.Clone(payload)}
-	t.after(func() { t.a.h.events.add(t.a.id, e) })
+	t.after(func() { t.a.tell(e) })
 	t.fanOut(event, e.Args)
 	return nil
 }

@@ -29,11 +29,12 @@ var may = map[string][]string{
 	"cmd/host":      {"api", "actors", "sandbox", "hostfuncs", "tenants", "kv", "hostfuncs/abi", "guest-sdk/guestbuild", "."},
 	"bench":         {}, // enters through the network; its in-process part is a test
 	"e2e":           {}, // enters through the network, or by tests
+	"testkit":       {}, // joins what the house keeps apart, for tests of guests
 	".":             {},
 }
 
 // testSupport are packages for tests, which may join what the house keeps apart.
-var testSupport = []string{"actors/actorstest", "kv/kvtest", "guest-sdk/testguests", "sandbox/wasmtest"}
+var testSupport = []string{"actors/actorstest", "kv/kvtest", "guest-sdk/testguests", "sandbox/wasmtest", "testkit"}
 
 // alone names the one room that may import a third-party library (by prefix).
 var alone = map[string]string{

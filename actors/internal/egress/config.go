@@ -1,6 +1,7 @@
 package egress
 
 import (
+	"context"
 	"crypto/x509"
 	"fmt"
 	"log/slog"
@@ -23,6 +24,10 @@ type Config struct {
 	// development. The host is compared with that of the URL, so that a name which a stranger points to
 	// 127.0.0.1 does not profit; the policy must allow it, too. [none]
 	AllowLoopback []string
+
+	// Dial opens the connections to "host:port" in place of the network, for tests: none of the rules about
+	// addresses applies to them. [the network]
+	Dial func(ctx context.Context, address string) (net.Conn, error)
 
 	Resolver *net.Resolver  // [the system's]
 	Roots    *x509.CertPool // of servers' certificates [the system's]

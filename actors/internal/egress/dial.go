@@ -29,6 +29,9 @@ func (d *dialer) dial(ctx context.Context, _, address string) (net.Conn, error) 
 	if request, ok := ctx.Value(requestKey{}).(context.Context); ok {
 		defer context.AfterFunc(request, cancel)()
 	}
+	if d.config.Dial != nil {
+		return d.config.Dial(ctx, address)
+	}
 	local := localAddrs()
 	var rule atomic.Pointer[string] // addresses are tried side by side
 	nd := net.Dialer{
