@@ -19,6 +19,7 @@ import (
 	"github.com/vivarium-run/vivarium/actors"
 	"github.com/vivarium-run/vivarium/actors/actorstest"
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
+	"github.com/vivarium-run/vivarium/kv"
 	"github.com/vivarium-run/vivarium/kv/kvtest"
 	"github.com/vivarium-run/vivarium/tenants"
 )
@@ -106,10 +107,10 @@ func (m *model) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, "data: {\"choices\":[],\"usage\":{\"total_tokens\":10}}\n\ndata: [DONE]\n\n")
 }
 
-// openAgent runs a host with the agent, which may reach the model. dir may be that of an earlier host.
-func openAgent(t *testing.T, dir string, m *model) (*actorstest.Stack, tenants.ActorID) {
+// openAgent runs a host with the agent, which may reach the model. Its folder may be that of an earlier host.
+func openAgent(t *testing.T, o actorstest.Options, m *model) (*actorstest.Stack, tenants.ActorID) {
 	t.Helper()
-	s := actorstest.Open(t, actorstest.Options{Dir: dir, Config: func(c *actors.Config) {
+	o.Config = func(c *actors.Config) {
 		c.AllowLoopback = []string{strings.TrimPrefix(m.URL, "http://")}
 		c.Secrets = func(_ tenants.ID, module, name, _ string) (string, error) {
 			if module == "agent" && name == "MODEL_KEY" {
@@ -117,7 +118,8 @@ func openAgent(t *testing.T, dir string, m *model) (*actorstest.Stack, tenants.A
 			}
 			return "", errors.New("there is no such secret")
 		}
-	}})
+	}
+	s := actorstest.Open(t, o)
 	s.Upload(tenants.Default, "agent", "examples/wasm/agent")
 	if _, err := s.Registry.SetGrants(t.Context(), tenants.Default, "agent", tenants.Grants{Egress: []string{m.URL}, Uploads: true}); err != nil {
 		t.Fatal(err)
@@ -179,7 +181,7 @@ func TestAgentUsesTools(t *testing.T) {
 			say("Done, " + asked.last().Content)
 		}
 	}
-	s, id := openAgent(t, "", m)
+	s, id := openAgent(t, actorstest.Options{}, m)
 	skill := map[string]string{"name": "greeter", "description": "Greets.", "action": "greet"}
 	s.MustCall(id, nil, "teach", skill, actorstest.Guest(t, "examples/wasm/extism-as"))
 	s.MustCall(id, nil, "ask", "ann", "tea for Bob, please")
@@ -212,7 +214,7 @@ func TestAgentAnswersTenAtOnce(t *testing.T) {
 		ended.Wait()
 		say(asked.last().Content)
 	}
-	s, id := openAgent(t, "", m)
+	s, id := openAgent(t, actorstest.Options{}, m)
 	for i := range users {
 		s.MustCall(id, nil, "ask", fmt.Sprint("user", i), fmt.Sprint("item ", i)) // answered at once
 	}
@@ -249,7 +251,7 @@ func TestAgentSurvivesARestart(t *testing.T) {
 		}
 	}
 	dir := t.TempDir()
-	s, id := openAgent(t, dir, m)
+	s, id := openAgent(t, actorstest.Options{Dir: dir}, m)
 	events, err := s.Host.FollowEvents(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
@@ -258,7 +260,7 @@ func TestAgentSurvivesARestart(t *testing.T) {
 	<-said
 	awaitToken(t, events, "half ")
 	s.Close()
-	s, id = openAgent(t, dir, m)
+	s, id = openAgent(t, actorstest.Options{Dir: dir}, m)
 	got := strings.Join(awaitAnswer(t, s, id, "ann", "both"), "|")
 	if strings.Count(got, "half") != 1 || strings.Count(got, "kept") != 1 || strings.Count(got, "tool:one") != 1 {
 		t.Errorf("the chat is %s", got)
@@ -268,6 +270,81 @@ func TestAgentSurvivesARestart(t *testing.T) {
 	}
 	if a, b, c := asked[0].Load(), asked[1].Load(), asked[2].Load(); a != 1 || b != 2 || c != 1 {
 		t.Errorf("the model was asked %d, %d and %d times", a, b, c)
+	}
+}
+
+// Killed at each commit in turn, which is on disk then or is not, the agent goes on: the chat has each message
+// once, and each tool has its effect once, in the agent and in another actor.
+func TestAgentKilledAnywhere(t *testing.T) {
+	m := newModel(t)
+	m.answer = func(r modelRequest, say func(string), call func(int, string, string)) {
+		switch r.round() {
+		case 0:
+			call(0, "order", "tea")
+			call(1, "remember", r.question())
+		case 1:
+			say("now ")
+			call(0, "order", "milk")
+			call(1, "search", r.question())
+		case 2:
+			say("both")
+		}
+	}
+	var gate *kvtest.Gate
+	o := actorstest.Options{Dir: t.TempDir(), Store: func(inner kv.Store) kv.Store { gate = kvtest.NewGate(inner); return gate }}
+	s, id := openAgent(t, o, m)
+	// run brings a chat from wherever it is to its end, or to the death of the host.
+	run := func(chat string) (texts []string, died bool) {
+		asked := false
+		kvtest.Eventually(t, "the end of "+chat, func() bool {
+			if died = gate.Err() != nil; died {
+				return true
+			}
+			var list []modelMessage
+			out, err := s.Call(id, "history", chat)
+			if err != nil || json.Unmarshal(out, &list) != nil {
+				return false
+			}
+			if len(list) == 0 && !asked {
+				_, err := s.Call(id, "ask", chat, "<"+chat+">")
+				asked = err == nil
+				return false
+			}
+			texts = nil
+			for _, m := range list {
+				texts = append(texts, m.Role+":"+m.Content)
+			}
+			return len(list) > 0 && texts[len(texts)-1] == "assistant:both"
+		})
+		return texts, died
+	}
+	kills := 0
+	for n := 1; ; n++ {
+		chat := fmt.Sprint("chat ", n)
+		gate.Unknown(n, n%2 == 0)
+		texts, died := run(chat)
+		if died {
+			kills++
+			s.Close()
+			s, id = openAgent(t, o, m)
+			texts, died = run(chat)
+		}
+		slices.Sort(texts) // tools at once answer in any order
+		want := []string{
+			"assistant:", "assistant:both", "assistant:now ", "tool:<" + chat + ">", "tool:kept", "tool:order 1: tea", "tool:order 2: milk", "user:<" + chat + ">",
+		}
+		if died || !slices.Equal(texts, want) {
+			t.Errorf("killed at commit %d the chat is %q", n, texts)
+		}
+		if list := ordersOf(t, s, chat); !slices.Equal(list, []string{"tea", "milk"}) {
+			t.Errorf("killed at commit %d the orders are %q", n, list)
+		}
+		if n-kills > 1 { // the one before had fewer commits
+			break
+		}
+	}
+	if kills < 8 { // a chat alone has more commits than that
+		t.Errorf("killed %d times only", kills)
 	}
 }
 
@@ -292,7 +369,7 @@ func TestAgentLateClient(t *testing.T) {
 			say(text)
 		}
 	}
-	s, id := openAgent(t, "", m)
+	s, id := openAgent(t, actorstest.Options{}, m)
 	events, err := s.Host.FollowEvents(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
