@@ -3,8 +3,8 @@
 // chats between two tokens. Each part of the answer is a turn, durable before anybody sees it, and a tool
 // begins in the turn that ends the model's answer: never twice, whenever the host dies.
 //
-// Use it where work waits for something slow and must not be lost. It costs one commit for each part of a
-// stream, a few hundred a second for all chats of one agent: give each group of users its own.
+// Use it where work waits for something slow and must not be lost. It costs one turn and one commit for each
+// part of a stream, and all chats of one agent share its turns: give each group of users its own.
 //
 // Settings of the module: base_url, of an OpenAI-compatible server, which the namespace must grant; model;
 // key, the name of the secret with the server's key, empty for none; system, the prompt; context, tokens of
