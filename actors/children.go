@@ -218,29 +218,30 @@ func (h *Host) usageOf(ctx context.Context, id tenants.ActorID) (u abi.ChildUsag
 	return u, json.Unmarshal(b, &u)
 }
 
-// killChild notes the last usage of a child that the actor is about to destroy.
-func (t *turn) killChild(id tenants.ActorID) error {
+// killChild notes the last usage of a child that the actor is about to destroy. It reports false if the actor is no
+// child of it.
+func (t *turn) killChild(id tenants.ActorID) (mine bool, err error) {
 	row, ok, err := t.get(childKey(id))
 	if err != nil || !ok {
-		return err
+		return false, err
 	}
 	u, err := t.a.h.usageOf(t.ctx, id)
 	if err != nil {
-		return nil // it has gone already
+		return true, nil // it has gone already
 	}
 	if u.Ended == "" {
 		u.Ended = "killed"
 	}
 	var kept childRow
 	if err := json.Unmarshal(row, &kept); err != nil {
-		return fmt.Errorf("actors: child: %w", kv.ErrCorrupt)
+		return true, fmt.Errorf("actors: child: %w", kv.ErrCorrupt)
 	}
 	kept.Last = &u
 	doc, err := json.Marshal(kept)
 	if err == nil {
 		t.changes.Put(childKey(id), doc)
 	}
-	return err
+	return true, err
 }
 
 // destroyChildren ends the actor's children, before it ends itself.

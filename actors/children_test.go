@@ -3,6 +3,7 @@ package actors_test
 import (
 	"encoding/base64"
 	"encoding/json"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -136,6 +137,59 @@ func TestChildrenEnd(t *testing.T) {
 		if _, err := s.Host.Get(t.Context(), id); abi.CodeOf(err) != abi.CodeActorNotFound {
 			t.Errorf("a child outlives its parent: %v", err)
 		}
+	}
+}
+
+// A parent that ends a child does not wait for it: the turn that the child is in is cut off, and what waits behind
+// it never begins.
+func TestKillingCutsATurnOff(t *testing.T) {
+	arrived, cut, busy := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	s, url := openFetch(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		arrived <- struct{}{}
+		if r.URL.Path == "/busy" {
+			<-busy
+			return
+		}
+		<-r.Context().Done()
+		close(cut)
+	}), nil)
+	parent := s.Actor(tenants.Default, "script", "parent")
+	calls := func(id tenants.ActorID, steps ...actorstest.Step) chan error {
+		failed := make(chan error, 1)
+		go func() { _, err := s.Do(id, steps...); failed <- err }() // ends with the answer
+		return failed
+	}
+	fetches := child(t, s, parent, "fetches", abi.ChildLimits{Egress: []string{url}})
+	first := calls(fetches, step("fetch", get(url), ""))
+	<-arrived
+	second := calls(fetches, step("remember", "x"))
+	kvtest.Eventually(t, "a second call", func() bool { return s.Host.Waiting(fetches) == 1 })
+	if got := s.MustDo(parent, step("actor_destroy", to(fetches))); got[0].N != 1 {
+		t.Errorf("killing gives %+v", got)
+	}
+	<-cut
+	if err := <-first; abi.CodeOf(err) != abi.CodeUnavailable {
+		t.Errorf("the turn that was cut off: %v", err)
+	}
+	if err := <-second; abi.CodeOf(err) != abi.CodeActorNotFound {
+		t.Errorf("the turn behind it: %v", err)
+	}
+
+	// One that waits for its parent is no exception.
+	caller := child(t, s, parent, "caller", abi.ChildLimits{})
+	kill := calls(parent, step("fetch", get(url+"/busy"), ""), step("actor_destroy", to(caller)))
+	<-arrived
+	third := calls(caller, step("call", to(parent), "nop", "[]"))
+	kvtest.Eventually(t, "a call of the parent", func() bool { return s.Host.Waiting(parent) == 1 })
+	close(busy)
+	if err := <-kill; err != nil {
+		t.Error(err)
+	}
+	if err := <-third; abi.CodeOf(err) != abi.CodeUnavailable {
+		t.Errorf("the child that called: %v", err)
+	}
+	if _, err := s.Host.Get(t.Context(), caller); abi.CodeOf(err) != abi.CodeActorNotFound {
+		t.Errorf("the child that called is there: %v", err)
 	}
 }
 

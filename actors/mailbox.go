@@ -2,6 +2,7 @@ package actors
 
 import (
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -26,6 +27,8 @@ type mailbox struct {
 	posted  int   // entries ever put
 	nudged  bool  // sleep as soon as the queue is empty
 	closed  error // not nil: nothing is taken any more, and why
+	killed  bool  // an entry that kills waits
+	cut     func(cause error)
 }
 
 func newMailbox() *mailbox { return &mailbox{ready: make(chan struct{}, 1)} }
@@ -44,10 +47,30 @@ func (m *mailbox) put(e *entry) error {
 		}
 		m.outside++
 	}
-	m.queue = append(m.queue, e)
+	if e.kills {
+		m.queue = slices.Insert(m.queue, 0, e)
+		if m.killed = true; m.cut != nil {
+			m.cut(errKilled)
+		}
+	} else {
+		m.queue = append(m.queue, e)
+	}
 	m.posted++
 	m.signal()
 	return nil
+}
+
+// errKilled is the cause of the end of a turn whose actor is being killed.
+var errKilled = errors.New("actors: killed in the middle of a turn")
+
+// during notes how to cut off the turn that begins; nil when it has ended. Once an entry that kills waits, every
+// turn is cut off at once.
+func (m *mailbox) during(cut func(cause error)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.cut = cut; cut != nil && m.killed {
+		cut(errKilled)
+	}
 }
 
 // take removes and returns the oldest entry, nil if there is none.
@@ -64,6 +87,9 @@ func (m *mailbox) take() *entry {
 	}
 	if e.outside {
 		m.outside--
+	}
+	if e.kills {
+		m.killed = false // the hook destroy may have its time
 	}
 	return e
 }
@@ -148,6 +174,7 @@ type entry struct {
 	outside bool // counts against the mailbox
 	bare    bool // it runs no guest, so it needs no live version
 	inner   bool // who waits for it is the host itself: the guest cannot answer it
+	kills   bool // it comes before all that wait, and cuts off the turn that runs
 	brief   bool // it only writes something down, for due work to take up
 	// run is what the turn does, on the actor's goroutine, with a guest or without one. What it leaves in
 	// the turn is committed if it returns no error.

@@ -234,10 +234,19 @@ func (t *turn) DestroyActor(target []byte) (bool, error) {
 	if id == t.a.id {
 		return true, t.Destroy()
 	}
-	if err := t.killChild(id); err != nil {
+	e := newEntry(entryDestroy, t.callDeadline(), nil)
+	if e.kills, err = t.killChild(id); err != nil {
 		return false, err
 	}
-	_, err = t.ask(id, newEntry(entryDestroy, t.callDeadline(), nil))
+	if e.kills { // it ends also one that waits for this actor
+		err = t.waitFor(tenants.ActorID{}, func(ctx context.Context, from lineage) error {
+			e.lineage = from
+			_, err := t.a.h.post(ctx, id, e)
+			return err
+		})
+	} else {
+		_, err = t.ask(id, e)
+	}
 	if abi.CodeOf(err) == abi.CodeActorNotFound {
 		return false, nil
 	}

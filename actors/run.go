@@ -28,8 +28,15 @@ import (
 func (a *actor) runTurn(e *entry) error {
 	ctx, cancel := context.WithDeadline(a.h.ctx, e.deadline)
 	defer cancel()
+	ctx, cut := context.WithCancelCause(ctx)
+	defer cut(nil)
 	t := a.begin(ctx, e)
+	a.mail.during(cut)
 	reply, err := e.run(t)
+	a.mail.during(nil)
+	if errors.Is(context.Cause(ctx), errKilled) { // whatever the guest made of it
+		err = abi.Wrap(abi.CodeUnavailable, errKilled) // soon there is no such actor
+	}
 	if err == nil && t.changes.Len() > 0 {
 		err = t.noteUsage()
 	}

@@ -21,7 +21,7 @@ type Limits struct {
 type ChildUsage = abi.ChildUsage
 
 // CreateChild makes an actor that ends with this one, at once. Unless Egress names hosts, it reaches
-// none. One that passes its limits ends; DestroyActor ends it before.
+// none. One that passes its limits ends; DestroyActor ends it before, also in the middle of a turn.
 func (c *env) CreateChild(r Ref, input any, l Limits) (*ActorInfo, error) {
 	return c.create(&abi.ActorSpec{Name: r.Name, Key: r.Key, Child: true, Limits: &abi.ChildLimits{
 		TurnGas: l.TurnGas, Gas: l.Gas, Memory: l.Memory, Stored: l.Stored, Egress: l.Egress, Lifetime: l.Lifetime.Milliseconds(),
