@@ -22,9 +22,11 @@ type Conn struct {
 	subject    string
 	params     json.RawMessage
 	since      time.Time
-	number     uint64 // among those of the actor
-	sink       Sink   // nil for one that is there for a single turn
-	maxMessage int    // bytes; known once it is a member
+	number     uint64        // among those of the actor
+	sink       Sink          // nil for one that is there for a single turn
+	maxMessage int           // bytes; known once it is a member
+	interval   time.Duration // between signs of life; known once it is a member, zero is the host's
+	timeout    time.Duration // of one; as interval
 	window     window
 
 	seen, durable *connValue // see connSet; guarded by its mutex
@@ -51,6 +53,10 @@ func (c *Conn) Actor() tenants.ActorID { return c.actor }
 
 // MaxMessage bounds the messages that the client may send, in bytes.
 func (c *Conn) MaxMessage() int { return c.maxMessage }
+
+// Liveness returns how often the client is asked for a sign of life, and how long it has to give one. Zero is for
+// the host to say.
+func (c *Conn) Liveness() (interval, timeout time.Duration) { return c.interval, c.timeout }
 
 // checkParams returns an error unless params are none or a JSON document of bounded size.
 func checkParams(params json.RawMessage) error {

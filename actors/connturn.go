@@ -37,6 +37,8 @@ func (t *turn) letIn(c *Conn, head []byte) error {
 		c.maxMessage = abi.MaxSocketMessage
 	}
 	c.maxMessage = min(c.maxMessage, maxSocketMessageOption)
+	c.interval = milliseconds(m.Options.ConnectionLivenessInterval, 0)
+	c.timeout = milliseconds(m.Options.ConnectionLivenessTimeout, 0)
 	c.set.mu.Lock()
 	c.set.last++
 	c.number = c.set.last

@@ -126,18 +126,13 @@ func TestDestroyHook(t *testing.T) {
 	s.MustDo(failed, step("remember", "x"))
 }
 
-// versioned returns the scripted guest as another version: a custom section makes other bytes of it.
-func versioned(t *testing.T, n byte) []byte {
-	return append(actorstest.Guest(t, actorstest.ScriptGuest)[:len(actorstest.Guest(t, actorstest.ScriptGuest)):len(actorstest.Guest(t, actorstest.ScriptGuest))], 0, 3, 1, 'v', n)
-}
-
 // The hook upgrade runs between two turns with both versions' numbers, also for an actor that slept, and on
 // the way back with the higher one. If it fails the actor keeps its version until another is live.
 func TestUpgradeHook(t *testing.T) {
 	dir := t.TempDir()
 	s := actorstest.Open(t, actorstest.Options{Dir: dir})
 	upload := func(n byte) int {
-		return s.UploadBytes(tenants.Default, actors.UploadOptions{Module: "script", Live: true}, versioned(t, n)).Number
+		return s.UploadBytes(tenants.Default, actors.UploadOptions{Module: "script", Live: true}, actorstest.ScriptVariant(t, n)).Number
 	}
 	version := func(id tenants.ActorID) string {
 		t.Helper()

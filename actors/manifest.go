@@ -111,6 +111,9 @@ func checkOptions(o *abi.Options) string {
 			return fmt.Sprintf("the option %s is 0 to %d", b.name, b.at)
 		}
 	}
+	if n := o.ConnectionLivenessInterval; n > 0 && n < second { // each is work for the host
+		return "the option connectionLivenessInterval is 0, or 1000 and more"
+	}
 	if len(o.Name) > 256 || len(o.Icon) > 256 || clip(o.Name) != o.Name || clip(o.Icon) != o.Icon {
 		return "name and icon have at most 256 bytes, without control characters"
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/vivarium-run/vivarium/actors"
+	"github.com/vivarium-run/vivarium/actors/actorstest"
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
 	"github.com/vivarium-run/vivarium/kv/kvtest"
 	"github.com/vivarium-run/vivarium/tenants"
@@ -54,6 +55,66 @@ func TestOptionsHold(t *testing.T) {
 		t.Errorf("maxSchedules: %+v, %v", got, err)
 	}
 	kvtest.Eventually(t, "sleep after sleepTimeout, far below the host's 30 s", func() bool { awake, _ := s.Host.Awake(); return awake == 0 })
+}
+
+// The hooks of an actor's life have the time that it gives them.
+func TestTimesOfLifeHold(t *testing.T) {
+	s := openScript(t, func(c *actors.Config) { c.IdleTime = 50 * time.Millisecond })
+	restless := s.Actor(tenants.Default, "restless")
+	s.MustDo(restless, step("kv_get", "x"))
+	alone := func() {
+		t.Helper()
+		kvtest.Eventually(t, "all but the restless one to sleep", func() bool { awake, _ := s.Host.Awake(); return awake == 1 })
+	}
+	quick := func(what string, f func()) {
+		t.Helper()
+		start := time.Now()
+		if f(); time.Since(start) > 20*time.Second {
+			t.Errorf("%s took %v", what, time.Since(start))
+		}
+	}
+	wakes := func(id tenants.ActorID) (list []abi.Wake) {
+		for _, one := range s.Seen(id) {
+			if one.Kind == int(abi.KindWake) {
+				var w abi.Wake
+				if err := json.Unmarshal([]byte(one.Head), &w); err != nil {
+					t.Fatal(err)
+				}
+				list = append(list, w)
+			}
+		}
+		return list
+	}
+
+	a := s.Actor(tenants.Default, "hasty", "a")
+	on(s, a, abi.KindSleep, step("pause", 600_000))
+	quick("a hook sleep that hangs", alone)
+	s.MustDo(a, step("kv_get", "x"))
+	alone()
+	if w := wakes(a); len(w) < 2 || w[len(w)-1].Generation <= w[0].Generation {
+		t.Errorf("the generation does not grow: %+v", w)
+	}
+	on(s, a, abi.KindDestroy, step("pause", 600_000))
+	quick("a hook destroy that hangs", func() {
+		if err := s.Host.Destroy(t.Context(), a); err != nil {
+			t.Error(err)
+		}
+	})
+
+	b := s.Actor(tenants.Default, "hasty", "b")
+	on(s, b, abi.KindUpgrade, step("pause", 600_000))
+	s.UploadBytes(tenants.Default, actors.UploadOptions{Module: "script", Live: true}, actorstest.ScriptVariant(t, 1))
+	quick("a hook upgrade that hangs", func() { s.MustDo(b, step("kv_get", "x")) })
+	if info, err := s.Host.Get(t.Context(), b); err != nil || info.Version != 1 || info.Kept != 2 {
+		t.Errorf("after an upgrade that hangs: %+v, %v", info, err)
+	}
+	on(s, b, abi.KindWake, step("pause", 600_000))
+	alone()
+	quick("a hook wake that hangs", func() {
+		if _, err := s.Do(b, step("kv_get", "x")); abi.CodeOf(err) != abi.CodeActionTimedOut {
+			t.Errorf("a hook wake that hangs gives %v", err)
+		}
+	})
 }
 
 // A message with an idempotency key is there once.

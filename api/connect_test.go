@@ -554,6 +554,24 @@ func TestPings(t *testing.T) {
 	}
 }
 
+// An actor says itself how its clients show that they live, and how long their messages are.
+func TestOptionsOfSockets(t *testing.T) {
+	l := openLive(t, actorstest.Options{})
+	id := l.Actor(tenants.Default, "bounds", "a")
+	alive := l.connect("bounds", "a")
+	answered := make(chan string, 1)
+	go func() { answered <- alive.next() }() // reading answers pings
+	rawSocket(t, l.path("bounds", "a", "connect"), "Sec-WebSocket-Protocol: rivet\r\n")
+	kvtest.Eventually(t, "both are there", func() bool { return l.conns(id) == 2 })
+	kvtest.Eventually(t, "the silent one is let go long before the host's 30 s", func() bool { return l.conns(id) == 1 })
+	alive.send(msgAction(0, "nop", "[]"))
+	if got := <-answered; got != msgResponse(0, `["$Undefined",0]`) {
+		t.Errorf("the answering one got %s", got)
+	}
+	alive.send(`"` + strings.Repeat("x", 1000) + `"`)
+	alive.want("close 1011 message.incoming_too_long")
+}
+
 // A stateless action on a module with connection hooks brings its params and head.
 func TestConnParamsHeader(t *testing.T) {
 	l := openLive(t, actorstest.Options{})

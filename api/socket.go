@@ -21,21 +21,22 @@ import (
 type socket struct {
 	ws    *websocket.Conn
 	wire  *wire
-	alive time.Duration // the peer must say something at least this often
-	limit int64         // bytes of a message; the reader's
+	limit int64 // bytes of a message; the reader's
 
-	mu      sync.Mutex  // guards the fields below
-	queue   net.Buffers // whole frames
-	bytes   int         // in queue
-	writing bool        // the writing goroutine runs
-	since   time.Time   // when its write began, zero between writes
-	still   sync.Cond   // writing has become false
-	ping    *time.Timer
-	closed  bool    // nothing is queued any more
-	ours    *ending // how we closed it; nil if we did not
-	theirs  *ending // how the peer did
-	pending int     // requests of the client that are not answered yet
-	leaving bool    // close it once pending is zero
+	mu       sync.Mutex    // guards the fields below
+	interval time.Duration // between pings
+	pong     time.Duration // after a ping, within which the peer must say something
+	queue    net.Buffers   // whole frames
+	bytes    int           // in queue
+	writing  bool          // the writing goroutine runs
+	since    time.Time     // when its write began, zero between writes
+	still    sync.Cond     // writing has become false
+	ping     *time.Timer
+	closed   bool    // nothing is queued any more
+	ours     *ending // how we closed it; nil if we did not
+	theirs   *ending // how the peer did
+	pending  int     // requests of the client that are not answered yet
+	leaving  bool    // close it once pending is zero
 }
 
 // ending is how a socket was closed.
@@ -68,7 +69,7 @@ const (
 
 // newSocket returns the socket of an upgraded connection.
 func newSocket(ws *websocket.Conn, w *wire, interval, pong time.Duration) *socket {
-	k := &socket{ws: ws, wire: w, alive: interval + pong, limit: abi.MaxSocketMessage}
+	k := &socket{ws: ws, wire: w, interval: interval, pong: pong, limit: abi.MaxSocketMessage}
 	k.still.L = &k.mu
 	ws.SetPongHandler(func(string) error { k.heard(); return nil })
 	ws.SetPingHandler(func(data string) error {
@@ -82,16 +83,29 @@ func newSocket(ws *websocket.Conn, w *wire, interval, pong time.Duration) *socke
 	})
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.ping = time.AfterFunc(interval, func() { k.beat(interval) })
+	k.ping = time.AfterFunc(interval, k.beat)
 	return k
 }
 
 // beat asks the peer for a sign of life, for as long as the socket is open.
-func (k *socket) beat(interval time.Duration) {
+func (k *socket) beat() {
 	k.send(frame(opPing, nil))
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if !k.closed {
+		k.ping.Reset(k.interval)
+	}
+}
+
+// keepAlive changes how often the peer is asked, and how long it has to answer; zero leaves what is.
+func (k *socket) keepAlive(interval, pong time.Duration) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if pong > 0 {
+		k.pong = pong
+	}
+	if interval > 0 && !k.closed {
+		k.interval = interval
 		k.ping.Reset(interval)
 	}
 }
@@ -179,7 +193,7 @@ func (k *socket) heard() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if !k.closed {
-		_ = k.wire.SetReadDeadline(time.Now().Add(k.alive))
+		_ = k.wire.SetReadDeadline(time.Now().Add(k.interval + k.pong))
 	}
 }
 

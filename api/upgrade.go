@@ -197,6 +197,7 @@ func (p *peer) let(o offer) bool {
 		return false
 	}
 	p.k.limit = int64(conn.MaxMessage())
+	p.k.keepAlive(conn.Liveness())
 	if end := p.q.who.Expires; !end.IsZero() {
 		defer time.AfterFunc(end.Sub(p.s.now()), func() { p.k.close(closeTokenEnded, "auth.token_expired") }).Stop()
 	}

@@ -2,14 +2,22 @@ package actorstest
 
 import (
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
+	"testing"
 
 	"github.com/vivarium-run/vivarium/tenants"
 )
 
 // ScriptGuest is the folder of the guest that does what it is told; see there for its steps and actors.
 const ScriptGuest = "guest-sdk/testguests/script"
+
+// ScriptVariant returns the scripted guest as other bytes, which are a version of their own.
+func ScriptVariant(tb testing.TB, n byte) []byte {
+	tb.Helper()
+	return append(slices.Clone(Guest(tb, ScriptGuest)), 0, 3, 1, 'v', n) // a custom section
+}
 
 // Step is one step of a script.
 type Step struct {

@@ -81,10 +81,15 @@ func manifest() int32 {
 			Options: abi.Options{
 				ActionTimeout: 300, OnConnectTimeout: 100, OnBeforeConnectTimeout: 100, CreateConnStateTimeout: 100,
 				MaxQueueSize: 2, MaxQueueMessageSize: 100, MaxSchedules: 2, SleepTimeout: 50, MaxMessageSize: 1000,
+				ConnectionLivenessInterval: 1000, ConnectionLivenessTimeout: 100,
 			},
 			Origins: []string{"https://app.example"},
 		},
-		"raw": {Actions: actions, Hooks: []abi.Hook{abi.HookRequest, abi.HookGone, abi.HookOpen, abi.HookMessage, abi.HookClose}},
+		"hasty": {Actions: actions, Hooks: all, Options: abi.Options{
+			Name: "Hasty", Icon: "bolt", CreateVarsTimeout: 100, OnMigrateTimeout: 100, SleepGracePeriod: 100, SleepTimeout: 50,
+		}},
+		"restless": {Actions: actions, Options: abi.Options{NoSleep: true}},
+		"raw":      {Actions: actions, Hooks: []abi.Hook{abi.HookRequest, abi.HookGone, abi.HookOpen, abi.HookMessage, abi.HookClose}},
 	}}
 	b, _ := json.Marshal(m)
 	output(string(b))
