@@ -375,6 +375,9 @@ func (o *outcomes) keep(id string, envelope []byte, free func()) bool {
 	if o.bytes+len(envelope) > maxKept || o.of[id].envelope != nil {
 		return false
 	}
+	if free == nil { // that of a stream, which takes no room
+		free = func() {}
+	}
 	if o.of == nil {
 		o.of = map[string]kept{}
 	}

@@ -203,3 +203,17 @@ func TestFailedTaskTurns(t *testing.T) {
 	}
 	awaitNoTasks(t, s, id)
 }
+
+// The end of a stream is kept like any other outcome when its turn fails. It holds no room that could be given back.
+func TestFailedEndOfAStream(t *testing.T) {
+	clock := actorstest.NewClock()
+	s, url := openFetch(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {}), func(c *actors.Config) { c.Now = clock.Now })
+	id := s.Actor(tenants.Default, "script", "a")
+	on(s, id, abi.KindTask, step("user", "no", ""))
+	s.MustDo(id, step("task_fetch", abi.FetchRequest{URL: url, Stream: true}, "", ""))
+	kvtest.Eventually(t, "the end", func() bool { clock.Advance(10 * time.Second); s.Host.Look(); return rows(t, s, id)["g"] == 0 })
+	if log := s.Log(id); !strings.Contains(log, "was given up") {
+		t.Errorf("the log is:\n%s", log)
+	}
+	awaitNoTasks(t, s, id)
+}
