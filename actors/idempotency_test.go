@@ -109,3 +109,43 @@ func TestIdempotencyBound(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A repetition adds no record, whatever the answer was, and a key that is used again after its day is not ended
+// with the record of the day before.
+func TestIdempotencyRecordsOnce(t *testing.T) {
+	clock := actorstest.NewClock()
+	s := openScript(t, func(c *actors.Config) { c.Now = clock.Now })
+	id := s.Actor(tenants.Default, "script")
+	refuse, count := step("user", "no", "never"), step("remember", "n")
+	for range 4 {
+		if _, err := once(s, id, "ada", "error", refuse); abi.CodeOf(err) != abi.CodeUser {
+			t.Fatal(err)
+		}
+		clock.Advance(time.Hour)
+	}
+	if n := rows(t, s, id)["x"]; n != 3 { // the record, its time, and the count
+		t.Errorf("one error has %d rows", n)
+	}
+	for i := range 4 {
+		clock.Advance(time.Second)
+		if _, err := once(s, id, "ada", fmt.Sprint(i), count); err != nil {
+			t.Fatal(err)
+		}
+	}
+	clock.Advance(25 * time.Hour)
+	again, err := once(s, id, "ada", "3", count) // the youngest: others expired before it
+	if err != nil || again != `[{"n":5}]` {
+		t.Fatalf("after a day: %s, %v", again, err)
+	}
+	for i := range 4 {
+		if _, err := once(s, id, "bob", fmt.Sprint(i), count); err != nil { // each lets two go
+			t.Fatal(err)
+		}
+	}
+	if got, err := once(s, id, "ada", "3", count); err != nil || got != again {
+		t.Errorf("the repetition gives %s, %v; want %s", got, err, again)
+	}
+	if n := rows(t, s, id)["x"]; n != 1+2*5 {
+		t.Errorf("five records have %d rows", n)
+	}
+}
