@@ -171,13 +171,21 @@ func (a *actor) deliver(name, body []byte) (*entry, error) {
 	return nil, nil
 }
 
-// tell runs a turn without a guest on an actor, for work that went on elsewhere. If the actor cannot take it
-// now, it does the work again when it wakes: the record is still there.
+// tell runs a turn without a guest on an actor, for work that went on elsewhere. An actor that is busy for long is
+// told again: it keeps the record as work that goes on, and waits for this. One that cannot be told otherwise does
+// the work again when it wakes, or has a new lease: the record is still there.
 func (h *Host) tell(id tenants.ActorID, run func(*turn) (Reply, error)) {
-	e := newEntry(entryTurn, h.deadline(), run)
-	e.bare = true
-	if _, err := h.post(h.ctx, id, e); err != nil && abi.CodeOf(err) == abi.CodeInternal {
-		h.cfg.Logger.Error("work of an actor is not noted", "tenant", id.Namespace, "actor", id, "error", err)
+	for {
+		e := newEntry(entryTurn, h.deadline(), run)
+		e.bare = true
+		_, err := h.post(h.ctx, id, e)
+		if abi.CodeOf(err) == abi.CodeActionTimedOut && h.rest(snoozeTime) {
+			continue
+		}
+		if abi.CodeOf(err) == abi.CodeInternal {
+			h.cfg.Logger.Error("work of an actor is not noted", "tenant", id.Namespace, "actor", id, "error", err)
+		}
+		return
 	}
 }
 

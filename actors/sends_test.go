@@ -173,3 +173,21 @@ func TestSendsOutliveTheirSender(t *testing.T) {
 		t.Errorf("the post office is destroyed: %v", err)
 	}
 }
+
+// A sender that is busy for longer than a request may wait learns in the end how its send went.
+func TestBusySenderIsTold(t *testing.T) {
+	s := openScript(t, nil)
+	a, b := s.Actor(tenants.Default, "script", "a"), s.Actor(tenants.Default, "script", "b")
+	freeB := actors.Occupy(t, s.Host, b)
+	defer freeB()
+	s.MustDo(a, step("send", to(b), "do", appendTo("first")), step("send", to(b), "do", appendTo("second")))
+	kvtest.Eventually(t, "the courier", func() bool { return s.Host.Waiting(b) == 1 })
+	freeA := actors.Occupy(t, s.Host, a)
+	defer freeA()
+	s.Host.SetTurnTime(200 * time.Millisecond)
+	posted := s.Host.Posted(a)
+	freeB()
+	kvtest.Eventually(t, "the sender to be told again", func() bool { return s.Host.Posted(a) >= posted+2 })
+	freeA()
+	kvtest.Eventually(t, "both sends", func() bool { return strings.HasPrefix(items(t, s, b, ""), "first second") })
+}
