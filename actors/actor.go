@@ -363,7 +363,7 @@ func (a *actor) serve(e *entry) bool {
 // an entry that the version's manifest does not allow.
 func (a *actor) prepare(e *entry) error {
 	if !time.Now().Before(e.deadline) {
-		return abi.Errorf(abi.CodeActionTimedOut, "The request waited too long for the actor")
+		return errWaited
 	}
 	a.flight.waitForRoom()
 	if a.flight.broken() != nil {

@@ -165,11 +165,17 @@ func (a *actor) deliver(name, body []byte) (*entry, error) {
 	id, h := a.id, a.h
 	carry := func() { // ends with the request's deadline at the latest; a host that drains does not wait for it
 		_, err := h.post(h.ctx, p.receiver(id.Namespace), h.receiveEntry(p.sender(id.Namespace), n, &o))
+		if errors.Is(err, errWaited) {
+			err = errStillBusy
+		}
 		h.tell(id, func(t *turn) (Reply, error) { return Reply{}, t.delivered(p, n, &o, err) })
 	}
 	a.whenDurable(func() { go carry() }, func() {}) // a send of a refused turn is none
 	return nil, nil
 }
+
+// errStillBusy says that a receiver did not get to a send: that is no attempt.
+var errStillBusy = &abi.Error{Code: abi.CodeActorOverloaded, Retry: snoozeTime}
 
 // tell runs a turn without a guest on an actor, for work that went on elsewhere. An actor that is busy for long is
 // told again: it keeps the record as work that goes on, and waits for this. One that cannot be told otherwise does

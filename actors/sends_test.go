@@ -191,3 +191,23 @@ func TestBusySenderIsTold(t *testing.T) {
 	freeA()
 	kvtest.Eventually(t, "both sends", func() bool { return strings.HasPrefix(items(t, s, b, ""), "first second") })
 }
+
+// A receiver that does not get to a send has not failed it.
+func TestSendWaitsForABusyReceiver(t *testing.T) {
+	clock := actorstest.NewClock()
+	s := openScript(t, func(c *actors.Config) { c.Now = clock.Now })
+	a, b := s.Actor(tenants.Default, "script", "a"), s.Actor(tenants.Default, "script", "b")
+	s.MustDo(a, step("remember", "x"))
+	free := actors.Occupy(t, s.Host, b)
+	defer free()
+	posted := s.Host.Posted(b)
+	s.Host.SetTurnTime(200 * time.Millisecond)
+	s.MustDo(a, step("send", to(b), "do", appendTo("got")))
+	kvtest.Eventually(t, "more tries than a send has attempts", func() bool {
+		clock.Advance(time.Minute)
+		s.Host.Look()
+		return s.Host.Posted(b) > posted+abi.MaxAttempts
+	})
+	free()
+	kvtest.Eventually(t, "the send", func() bool { clock.Advance(time.Minute); s.Host.Look(); return items(t, s, b, "got") == "got" })
+}
