@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"time"
-	"unicode/utf8"
 
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
 	"github.com/vivarium-run/vivarium/kv"
@@ -66,7 +65,7 @@ func (t *turn) sendMessage(target []byte, queue string, body []byte) error {
 	if len(body) > mostQueueMessage {
 		return abi.Errorf(abi.CodeQueueMessageTooLarge, "the message is larger than %d bytes", mostQueueMessage)
 	}
-	if !utf8.Valid(body) || !json.Valid(body) {
+	if !isJSON(body) {
 		return errNotJSON
 	}
 	return t.send(target, outgoing{Queue: true, Name: queue, Body: bytes.Clone(body)})
@@ -108,7 +107,7 @@ func (t *turn) checkMessage(queue string, body []byte) error {
 	if most := choice(t.options().MaxQueueMessageSize, abi.MaxQueueMessage, mostQueueMessage); len(body) > most {
 		return abi.Errorf(abi.CodeQueueMessageTooLarge, "the message is larger than %d bytes", most)
 	}
-	if !utf8.Valid(body) || !json.Valid(body) {
+	if !isJSON(body) {
 		return errNotJSON
 	}
 	return nil
@@ -139,7 +138,7 @@ const maxWait = 5 * time.Minute
 // Enqueue puts a message into a queue and returns once it is durable or, if the message says so, once it is
 // done. The error is then that of its last attempt.
 func (h *Host) Enqueue(ctx context.Context, id tenants.ActorID, m Message) (Completion, error) {
-	if !utf8.Valid(m.Body) || !json.Valid(m.Body) {
+	if !isJSON(m.Body) {
 		return Completion{}, abi.Errorf(abi.CodeInvalidRequest, "the message is not one JSON value")
 	}
 	var w *request

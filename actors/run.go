@@ -344,7 +344,7 @@ func jsonReply(t *turn, result []byte) (Reply, error) {
 	switch {
 	case len(result) > abi.MaxResult:
 		return Reply{}, abi.Errorf(abi.CodeOutputTooLarge, "the result is larger than %d bytes", abi.MaxResult)
-	case len(result) > 0 && !(utf8.Valid(result) && json.Valid(result)):
+	case len(result) > 0 && !isJSON(result):
 		return Reply{}, t.a.hidden("the result is not valid JSON")
 	}
 	if err := t.say(len(result)); err != nil {
@@ -367,7 +367,7 @@ func userError(r *abi.Reply) error {
 	if userCodeForm.MatchString(r.Name) {
 		e.Name = r.Name
 	}
-	if len(r.Metadata) > 0 && len(r.Metadata) <= abi.MaxResult && json.Valid(r.Metadata) {
+	if len(r.Metadata) > 0 && len(r.Metadata) <= abi.MaxResult && isJSON(r.Metadata) {
 		e.Metadata = json.RawMessage(slices.Clone(r.Metadata))
 	}
 	return e

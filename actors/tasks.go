@@ -324,7 +324,7 @@ func (t *turn) buryTask(id string, k *task) error {
 	}
 	t.endTask(id)
 	l := &letter{DeadLetter: abi.DeadLetter{Kind: "task", Name: k.Kind, Error: k.Error, Attempts: k.Attempts}}
-	if json.Valid(k.Context) {
+	if isJSON(k.Context) {
 		l.Body = k.Context
 	}
 	if len(body) <= maxDeadBody {
