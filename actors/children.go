@@ -35,7 +35,7 @@ func endLifetime(a *actor, _, _ []byte) (*entry, error) {
 		t.leave = beDestroyed
 		return Reply{}, nil
 	})
-	e.bare = true
+	e.bare, e.rows = true, []string{string(agendaKey(agendaLifetime, nil))} // which wait again if it cannot end now
 	return e, nil
 }
 
@@ -56,10 +56,6 @@ type pin struct {
 
 // createChild makes a child at once. The row of it is a delta of its own, before the child's.
 func (t *turn) createChild(addr tenants.Address, s *abi.ActorSpec, input []byte) (info Info, created bool, err error) {
-	limits, err := t.narrow(s.Limits)
-	if err != nil {
-		return info, false, err
-	}
 	if info, err := t.a.h.Find(t.ctx, addr); abi.CodeOf(err) != abi.CodeActorNotFound {
 		if err == nil {
 			var mine bool
@@ -67,6 +63,10 @@ func (t *turn) createChild(addr tenants.Address, s *abi.ActorSpec, input []byte)
 				err = exists(info) // it is somebody else's
 			}
 		}
+		return info, false, err
+	}
+	limits, err := t.narrow(s.Limits)
+	if err != nil {
 		return info, false, err
 	}
 	id := tenants.NewActorID(addr.Namespace)
@@ -92,10 +92,18 @@ func (t *turn) createChild(addr tenants.Address, s *abi.ActorSpec, input []byte)
 		info, created, err = t.a.h.GetOrCreate(ctx, addr, o)
 		return err
 	})
-	if err == nil {
-		t.changes.Put(childKey(info.ID), doc) // for what follows in the turn, which has not read the delta
+	switch {
+	case err == nil && created:
+		t.changes.Put(childKey(id), doc) // for what follows in the turn, which has not read the delta
+		if own := t.a.record.Limits; own != nil && own.Gas > 0 {
+			t.a.usage.Gas += limits.Gas
+		}
+		return info, true, nil
+	case err == nil:
+		err = exists(info) // somebody else's, made meanwhile
 	}
-	return info, created, err
+	t.changes.Delete(childKey(id)) // there is no such child
+	return info, false, err
 }
 
 // commitAside makes rows durable in the middle of a turn, whatever becomes of it.
@@ -113,7 +121,7 @@ func (a *actor) commitAside(ops []kv.Op) error {
 }
 
 // narrow returns the limits of a child: no wider than those of an actor that is a child itself, whose own
-// gas pays for the child's.
+// gas pays for the child's once that is made.
 func (t *turn) narrow(want *abi.ChildLimits) (*abi.ChildLimits, error) {
 	l := abi.ChildLimits{}
 	if want != nil {
@@ -122,6 +130,7 @@ func (t *turn) narrow(want *abi.ChildLimits) (*abi.ChildLimits, error) {
 	if l.TurnGas < 0 || l.Gas < 0 || l.Memory < 0 || l.Stored < 0 || l.Lifetime < 0 || len(l.Egress) > maxPatterns {
 		return nil, abi.Errorf(abi.CodeInvalidArgument, "a child's limits are zero or more")
 	}
+	l.Lifetime = min(l.Lifetime, maxAhead.Milliseconds()) // or its end could overflow
 	own := t.a.record.Limits
 	if own == nil {
 		return &l, nil
@@ -147,7 +156,6 @@ func (t *turn) narrow(want *abi.ChildLimits) (*abi.ChildLimits, error) {
 		if l.Gas == 0 || l.Gas > left {
 			return nil, abi.Errorf(abi.CodeInvalidArgument, "the limit gas is to be set, and is above the %d that the parent has left", left)
 		}
-		t.a.usage.Gas += l.Gas
 	}
 	return &l, nil
 }

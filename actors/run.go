@@ -31,7 +31,7 @@ func (a *actor) runTurn(e *entry) error {
 	t := a.begin(ctx, e)
 	reply, err := e.run(t)
 	if err == nil && t.changes.Len() > 0 {
-		err = t.noteUsage()
+		err = t.noteUsage(e.bare)
 	}
 	t.end()
 	if err != nil {
@@ -77,7 +77,7 @@ func (a *actor) fail(e *entry, t *turn, failure error) error {
 		err = settle(t, failure)
 	}
 	if err == nil {
-		err = t.noteUsage()
+		err = t.noteUsage(true)
 	}
 	t.end()
 	if err == nil {
