@@ -24,9 +24,9 @@ type actor struct {
 	id     tenants.ActorID
 	mail   *mailbox
 	flight *flight
-	record record        // read-only once the actor is settled
 	done   chan struct{} // closed when the actor has gone and its lease is released
 
+	record     record
 	newborn    bool   // its first entry creates it
 	roused     func() // not nil: the alarm woke it, and waits until it has got to its work
 	requests   openRequests

@@ -163,10 +163,10 @@ func (h *Host) birthVersion(a tenants.Address, o *CreateOptions) (*tenants.Versi
 // Find returns the actor at an address, or CodeActorNotFound.
 func (h *Host) Find(ctx context.Context, a tenants.Address) (Info, error) {
 	h.mu.Lock()
-	found := h.byAddr[a]
+	found, ok := h.byAddr[a]
 	h.mu.Unlock()
-	if found != nil {
-		return found.record.info(found.id), nil
+	if ok {
+		return found, nil
 	}
 	space, err := h.cfg.Store.Lookup(ctx, string(a.Namespace), a.Binding())
 	if err != nil {

@@ -182,6 +182,42 @@ func TestUpgradeHook(t *testing.T) {
 	}
 }
 
+// Whoever looks an actor up meanwhile finds it as it is on disk.
+func TestHammerFindWhileUpgrading(t *testing.T) {
+	s := actorstest.Open(t, actorstest.Options{})
+	upload := func(n byte) {
+		s.UploadBytes(tenants.Default, actors.UploadOptions{Module: "script", Live: true}, versioned(t, n))
+	}
+	upload(1)
+	id := s.Actor(tenants.Default, "hooked")
+	s.MustDo(id, step("kv_put", "on/15", actorstest.Script(step("user", "no", "cannot")))) // so that the record goes back and forth
+	end, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			select {
+			case <-end:
+				return
+			default:
+			}
+			if info, err := s.Host.Find(t.Context(), actorstest.Address(t, tenants.Default, "hooked")); err != nil || info.ID != id {
+				t.Errorf("found %+v, %v", info, err)
+				return
+			}
+		}
+	}()
+	for n := byte(2); n < 5; n++ {
+		upload(n)
+		s.MustDo(id, step("kv_put", "x", "y"))
+	}
+	close(end)
+	<-ended
+	kvtest.Eventually(t, "the version that is kept", func() bool {
+		info, err := s.Host.Find(t.Context(), actorstest.Address(t, tenants.Default, "hooked"))
+		return err == nil && info.Version == 1 && info.Kept == 4
+	})
+}
+
 // A batch is done whole or not at all.
 func TestKVBatch(t *testing.T) {
 	s := openScript(t, nil)

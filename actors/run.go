@@ -136,6 +136,7 @@ func (a *actor) commitTurn(t *turn, o *outbox) error {
 		if err := t.writeRecord(); err != nil {
 			return err
 		}
+		o.effects = t.effects
 	}
 	d := &kv.Delta{Ops: t.changes.Ops()}
 	if err := a.plan(t, d); err != nil {

@@ -183,5 +183,7 @@ func (t *turn) writeRecord() error {
 	}
 	t.changes.Put(recordKey, row)
 	t.a.recordOwed = false
+	info := t.a.record.info(t.a.id)
+	t.after(func() { t.a.h.note(info) })
 	return nil
 }
