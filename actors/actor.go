@@ -403,6 +403,12 @@ func (a *actor) reclaim() error {
 	if lease.Pos == 0 && !a.isPostOffice() {
 		return errNoActor
 	}
+	if !a.isPostOffice() {
+		if a.record, err = readRecord(a.h.ctx, a.h.cfg.Store, a.id); err != nil {
+			return err
+		}
+		a.recordOwed = false // upgrade finds out again what to note
+	}
 	a.flight.mend()
 	a.distrust()
 	if err := a.loadUsage(); err != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/vivarium-run/vivarium/actors"
 	"github.com/vivarium-run/vivarium/actors/actorstest"
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
+	"github.com/vivarium-run/vivarium/kv"
 	"github.com/vivarium-run/vivarium/kv/kvtest"
 	"github.com/vivarium-run/vivarium/tenants"
 )
@@ -179,6 +180,31 @@ func TestUpgradeHook(t *testing.T) {
 	upload(3)
 	if v := version(id); v != "3" {
 		t.Errorf("with another live version the actor runs version %s", v)
+	}
+}
+
+// An upgrade whose delta the store refuses never was: it is made again.
+func TestRefusedUpgrade(t *testing.T) {
+	g := openGated(t, "")
+	upload := func(n byte) {
+		g.UploadBytes(tenants.Default, actors.UploadOptions{Module: "script", Live: true}, versioned(t, n))
+	}
+	upload(1)
+	id := g.Actor(tenants.Default, "hooked")
+	g.MustDo(id, step("kv_put", "on/15", actorstest.Script(step("kv_put", "shape", "new"))))
+	upload(2)
+	g.gate.Refuse(1, kv.ErrReadOnly)
+	if _, err := g.Do(id, step("kv_put", "x", "y")); err == nil {
+		t.Fatal("the turn behind the refused upgrade was taken")
+	}
+	if got := g.MustDo(id, step("kv_get", "shape"), step("kv_put", "x", "y")); got[0].B != "new" {
+		t.Errorf("the data has the shape %q", got[0].B)
+	}
+	if got := strings.Join(heads(g.Stack, id, abi.KindUpgrade), " "); got != `{"from":1,"to":2}` {
+		t.Errorf("upgrades: %s", got)
+	}
+	if info, err := g.Host.Get(t.Context(), id); err != nil || info.Version != 2 {
+		t.Errorf("the actor is %+v, %v", info, err)
 	}
 }
 
