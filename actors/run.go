@@ -152,6 +152,7 @@ func (a *actor) plan(t *turn, d *kv.Delta) error {
 	if err := a.agenda.apply(t.changes); err != nil {
 		return err
 	}
+	a.outcomes.keepOnly(func(id string) bool { return a.agenda.has(string(taskKey(id))) })
 	if due := a.agenda.due(); !due.Equal(a.due) {
 		a.due, d.Due = due, &due
 	}

@@ -201,8 +201,6 @@ func (t *turn) CancelTask(id string) (bool, error) {
 		return false, err
 	}
 	t.changes.Delete(taskBodyKey(id))
-	_, free := t.a.outcomes.take(id)
-	free()
 	t.after(func() { t.a.couriers.cancel(id) })
 	return true, nil
 }
@@ -398,6 +396,16 @@ func (o *outcomes) take(id string) ([]byte, func()) {
 	o.bytes -= len(k.envelope)
 	delete(o.of, id)
 	return k.envelope, k.free
+}
+
+// keepOnly forgets those of tasks that have ended.
+func (o *outcomes) keepOnly(lives func(id string) bool) {
+	for id := range o.of {
+		if !lives(id) {
+			_, free := o.take(id)
+			free()
+		}
+	}
 }
 
 // drop forgets all of them.
