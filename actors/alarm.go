@@ -54,16 +54,23 @@ func (al *alarm) rest(id tenants.ActorID, until time.Time) {
 	al.snooze[id] = until
 }
 
-// resting returns until when an actor is to be left alone, and forgets what is past.
+// sweep forgets what is past: most of these actors have done their work since, or are no more.
+func (al *alarm) sweep(now time.Time) {
+	al.mu.Lock()
+	defer al.mu.Unlock()
+	for id, until := range al.snooze {
+		if !now.Before(until) {
+			delete(al.snooze, id)
+		}
+	}
+}
+
+// resting returns until when an actor is to be left alone.
 func (al *alarm) resting(id tenants.ActorID, now time.Time) (until time.Time, ok bool) {
 	al.mu.Lock()
 	defer al.mu.Unlock()
 	until, ok = al.snooze[id]
-	if ok && !now.Before(until) {
-		delete(al.snooze, id)
-		ok = false
-	}
-	return until, ok
+	return until, ok && now.Before(until)
 }
 
 func (al *alarm) run() {
@@ -101,6 +108,7 @@ const longest = time.Minute
 func (al *alarm) round() (next time.Time, err error) {
 	now := al.h.now()
 	next = now.Add(longest)
+	al.sweep(now)
 	var due []tenants.ActorID
 	for w, err := range al.h.cfg.Store.Due(al.h.ctx, time.UnixMilli(farFuture)) {
 		if err != nil {
