@@ -267,6 +267,9 @@ func (a *actor) mayLend() bool {
 func (a *actor) lend() {
 	a.unpark()
 	a.mail.calm()
+	if a.h.isDraining() {
+		a.mail.nudge() // it may have been the host's
+	}
 	a.fallAsleep()
 	a.flight.drain()
 	a.putToSleep()
