@@ -12,6 +12,7 @@ import (
 	"github.com/vivarium-run/vivarium/actors"
 	"github.com/vivarium-run/vivarium/actors/actorstest"
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
+	"github.com/vivarium-run/vivarium/kv/kvtest"
 	"github.com/vivarium-run/vivarium/tenants"
 )
 
@@ -148,4 +149,31 @@ func TestIdempotencyRecordsOnce(t *testing.T) {
 	if n := rows(t, s, id)["x"]; n != 1+2*5 {
 		t.Errorf("five records have %d rows", n)
 	}
+}
+
+// Whoever repeats a request that is still open gets its answer, and is then no reason to stay awake.
+func TestRepetitionOfAnOpenRequest(t *testing.T) {
+	s := openScript(t, func(c *actors.Config) { c.IdleTime = time.Millisecond })
+	id := s.Actor(tenants.Default, "script")
+	answers := make(chan string, 2)
+	ask := func() { // ends with the answer
+		out, err := once(s, id, "ada", "k", step("turn"), step("kv_put", "turn", "$LAST"), step("open"))
+		answers <- fmt.Sprint(out, err)
+	}
+	go ask()
+	var turn struct{ Request int64 }
+	kvtest.Eventually(t, "an open request", func() bool {
+		b, err := s.Host.KVGet(t.Context(), id, []byte("turn"))
+		return err == nil && json.Unmarshal(b, &turn) == nil
+	})
+	posted := s.Host.Posted(id)
+	go ask()
+	kvtest.Eventually(t, "the repetition", func() bool { return s.Host.Posted(id) > posted && s.Host.Waiting(id) == 0 })
+	s.MustDo(id, step("envelope", `"done"`), step("reply", turn.Request, "$LAST"))
+	for range 2 {
+		if got := <-answers; got != `"done"<nil>` {
+			t.Errorf("the answer is %s", got)
+		}
+	}
+	asleep(t, s)
 }

@@ -239,6 +239,8 @@ func (o *openRequests) expire(now time.Time) (waiting, all int) {
 			continue
 		case r.parts == nil && r.gone.Load(): // that of a raw request is told to the guest
 			delete(o.byID, id)
+		case r.isAnswered(): // with the one that it repeats
+			delete(o.byID, id)
 		case !now.Before(r.deadline):
 			r.answer(Reply{}, abi.Errorf(abi.CodeActionTimedOut, "The actor did not answer in time"))
 			delete(o.byID, id)
