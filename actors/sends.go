@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
@@ -159,7 +158,7 @@ func (a *actor) deliver(name, body []byte) (*entry, error) {
 		return nil, err
 	}
 	n := binary.BigEndian.Uint64(name[at:])
-	if a.agenda.first(p.prefix(), 8) != string(p.key(n)) {
+	if a.agenda.first(p.prefix()) != string(p.key(n)) {
 		return nil, nil // busy, until the one before it is done
 	}
 	id, h := a.id, a.h
@@ -249,7 +248,7 @@ func (t *turn) delivered(p pair, n uint64, o *outgoing, failure error) error {
 		}
 	}
 	t.changes.Delete(key)
-	next := a.agenda.after(string(key), p.prefix(), 8)
+	next := a.agenda.after(string(key), p.prefix())
 	if next != "" {
 		a.agenda.idle(next, t.now)
 		return nil
@@ -304,18 +303,20 @@ func (t *turn) forgotten(p pair, n uint64, failure error) error {
 	return nil
 }
 
-// first returns the first key of the index behind a prefix, with n more bytes.
-func (g *agenda) first(prefix []byte, n int) string { return g.after("", prefix, n) }
+// first returns the first key of a pair's sends; empty if there is none.
+func (g *agenda) first(pair []byte) string { return g.after("", pair) }
 
-// after returns the first key of the index behind key, among those with a prefix and n more bytes; empty if
-// there is none.
-func (g *agenda) after(key string, prefix []byte, n int) (next string) {
-	for k := range g.items {
-		if len(k) == len(prefix)+n && strings.HasPrefix(k, string(prefix)) && k > key && (next == "" || k < next) {
-			next = k
-		}
+// after returns the first key of a pair's sends behind key; empty if there is none.
+func (g *agenda) after(key string, pair []byte) string {
+	keys := g.sends[string(pair)]
+	at, found := slices.BinarySearch(keys, key)
+	if found {
+		at++
 	}
-	return next
+	if at == len(keys) {
+		return ""
+	}
+	return keys[at]
 }
 
 // buryOutgoing gives a send up.
