@@ -240,8 +240,11 @@ func (t *turn) killChild(id tenants.ActorID) error {
 	return err
 }
 
-// destroyChildren ends the actor's children, before it ends itself.
+// destroyChildren ends the actor's children, before it ends itself. One that is busy for longer than the time of a
+// turn, perhaps with a call of this very actor, ends when it is free.
 func (a *actor) destroyChildren() {
+	ctx, cancel := context.WithTimeout(a.h.ctx, a.h.cfg.TurnTime)
+	defer cancel()
 	for it, err := range a.h.cfg.Store.Scan(a.h.ctx, a.id.Space(), kv.PrefixRange([]byte{tableChildren})) {
 		if err != nil {
 			a.h.cfg.Logger.Error("cannot read an actor's children", "tenant", a.id.Namespace, "actor", a.id, "error", err)
@@ -251,8 +254,22 @@ func (a *actor) destroyChildren() {
 		if !ok {
 			continue
 		}
-		if err := a.h.Destroy(a.h.ctx, id); err != nil && abi.CodeOf(err) != abi.CodeActorNotFound {
+		if err := a.h.destroySoon(ctx, id); err != nil && abi.CodeOf(err) != abi.CodeActorNotFound {
 			a.h.cfg.Logger.Error("a child outlives its parent", "tenant", a.id.Namespace, "actor", a.id, "child", id, "error", err)
 		}
+	}
+}
+
+// destroySoon is Destroy, but does not take the request back when ctx ends before the actor could be destroyed.
+func (h *Host) destroySoon(ctx context.Context, id tenants.ActorID) error {
+	e := newEntry(entryDestroy, h.deadline(), nil)
+	if err := h.put(ctx, id, e); err != nil {
+		return err
+	}
+	select {
+	case got := <-e.result:
+		return got.err
+	case <-ctx.Done():
+		return nil
 	}
 }

@@ -302,3 +302,21 @@ func TestFullChildIsSettled(t *testing.T) {
 		t.Errorf("the schedule is %s", got[0].B)
 	}
 }
+
+// A child that is busy when its parent ends follows it as soon as it is free.
+func TestBusyChildEndsWithItsParent(t *testing.T) {
+	s := openScript(t, nil)
+	parent := s.Actor(tenants.Default, "script", "parent")
+	id := child(t, s, parent, "busy", abi.ChildLimits{})
+	free := actors.Occupy(t, s.Host, id)
+	defer free()
+	s.Host.SetTurnTime(100 * time.Millisecond)
+	if err := s.Host.Destroy(t.Context(), parent); err != nil {
+		t.Fatal(err)
+	}
+	free()
+	kvtest.Eventually(t, "the child to end", func() bool {
+		_, err := s.Host.Get(t.Context(), id)
+		return abi.CodeOf(err) == abi.CodeActorNotFound
+	})
+}
