@@ -24,11 +24,11 @@ type actor struct {
 	id     tenants.ActorID
 	mail   *mailbox
 	flight *flight
-	record record        // read-only once the actor is settled
 	done   chan struct{} // closed when the actor has gone and its lease is released
 
 	standing standing // for Settle
 
+	record     record
 	newborn    bool   // its first entry creates it
 	roused     func() // not nil: the alarm woke it, and waits until it has got to its work
 	requests   openRequests
@@ -269,6 +269,9 @@ func (a *actor) mayLend() bool {
 func (a *actor) lend() {
 	a.unpark()
 	a.mail.calm()
+	if a.h.isDraining() {
+		a.mail.nudge() // it may have been the host's
+	}
 	a.fallAsleep()
 	a.flight.drain()
 	a.putToSleep()
@@ -369,7 +372,7 @@ func (a *actor) serve(e *entry) bool {
 // an entry that the version's manifest does not allow.
 func (a *actor) prepare(e *entry) error {
 	if !time.Now().Before(e.deadline) {
-		return abi.Errorf(abi.CodeActionTimedOut, "The request waited too long for the actor")
+		return errWaited
 	}
 	a.flight.waitForRoom()
 	if a.flight.broken() != nil {
@@ -408,6 +411,12 @@ func (a *actor) reclaim() error {
 	a.lease, a.number = lease, lease.Pos
 	if lease.Pos == 0 && !a.isPostOffice() {
 		return errNoActor
+	}
+	if !a.isPostOffice() {
+		if a.record, err = readRecord(a.h.ctx, a.h.cfg.Store, a.id); err != nil {
+			return err
+		}
+		a.recordOwed = false // upgrade finds out again what to note
 	}
 	a.flight.mend()
 	a.distrust()

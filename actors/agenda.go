@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/vivarium-run/vivarium/kv"
@@ -61,14 +62,17 @@ var agendaWorks = map[agendaKind]agendaWork{}
 // actor's goroutine.
 type agenda struct {
 	items  map[string]*agendaItem // by key
-	queue  agendaQueueOrder       // those that are not busy
+	queue  agendaQueueOrder       // those that wait
+	work   agendaQueueOrder       // those that are busy
 	counts map[agendaKind]int
+	sends  map[string][]string // keys of a pair's sends, in order, by what they begin with; see sends.go
 }
 
 type agendaItem struct {
-	key string
-	due int64 // ms since 1970
-	at  int   // in the queue, -1 while busy
+	key  string
+	due  int64 // ms since 1970
+	busy bool  // it is in work, not in the queue
+	at   int   // there
 }
 
 // load reads the index from the store. Nothing may be in flight.
@@ -110,7 +114,19 @@ func (g *agenda) set(key string, row []byte) error {
 	g.items[key] = it
 	g.counts[agendaKind(key[1])]++
 	heap.Push(&g.queue, it)
+	if pair, ok := pairOfKey(key); ok {
+		if g.sends == nil {
+			g.sends = map[string][]string{}
+		}
+		at, _ := slices.BinarySearch(g.sends[pair], key)
+		g.sends[pair] = slices.Insert(g.sends[pair], at, key)
+	}
 	return nil
+}
+
+// pairOfKey returns what the keys of a pair's sends begin with, if key is one of them.
+func pairOfKey(key string) (string, bool) {
+	return key[:max(0, len(key)-8)], agendaKind(key[1]) == agendaOutgoing && len(key) > 2+8
 }
 
 func (g *agenda) remove(key string) {
@@ -120,30 +136,46 @@ func (g *agenda) remove(key string) {
 	}
 	delete(g.items, key)
 	g.counts[agendaKind(key[1])]--
-	if it.at >= 0 {
+	g.takeOut(it)
+	pair, ok := pairOfKey(key)
+	if at, found := slices.BinarySearch(g.sends[pair], key); !ok || !found {
+		return
+	} else if at == 0 { // as mostly
+		g.sends[pair] = g.sends[pair][1:]
+	} else {
+		g.sends[pair] = slices.Delete(g.sends[pair], at, at+1)
+	}
+	if len(g.sends[pair]) == 0 {
+		delete(g.sends, pair)
+	}
+}
+
+// takeOut takes an item out of the queue, or of those in work.
+func (g *agenda) takeOut(it *agendaItem) {
+	if it.busy {
+		heap.Remove(&g.work, it.at)
+	} else {
 		heap.Remove(&g.queue, it.at)
 	}
+}
+
+// begin makes an item busy.
+func (g *agenda) begin(it *agendaItem) {
+	g.takeOut(it)
+	it.busy = true
+	heap.Push(&g.work, it)
 }
 
 // due returns the moment of the earliest row, busy or not; zero if there is none. It is what the store
 // is told: after a restart nothing is busy.
 func (g *agenda) due() time.Time {
-	var first int64
-	for _, it := range g.items {
-		if len(g.queue) == len(g.items) {
-			break // none is busy, as mostly
-		}
-		if it.at < 0 && (first == 0 || it.due < first) {
-			first = it.due
+	first := g.next()
+	if len(g.work) > 0 {
+		if at := time.UnixMilli(g.work[0].due); first.IsZero() || at.Before(first) {
+			return at
 		}
 	}
-	if len(g.queue) > 0 && (first == 0 || g.queue[0].due < first) {
-		first = g.queue[0].due
-	}
-	if first == 0 {
-		return time.Time{}
-	}
-	return time.UnixMilli(first)
+	return first
 }
 
 // next returns the moment of the earliest row that waits, zero if none does.
@@ -159,35 +191,37 @@ func (g *agenda) take(now time.Time) (key string, ok bool) {
 	if len(g.queue) == 0 || g.queue[0].due > now.UnixMilli() {
 		return "", false
 	}
-	it := heap.Pop(&g.queue).(*agendaItem)
+	it := g.queue[0]
+	g.begin(it)
 	return it.key, true
 }
 
 // seize makes a row busy that waits, and reports whether it did.
 func (g *agenda) seize(key string, now time.Time) bool {
 	it := g.items[key]
-	if it == nil || it.at < 0 || it.due > now.UnixMilli() {
+	if it == nil || it.busy || it.due > now.UnixMilli() {
 		return false
 	}
-	heap.Remove(&g.queue, it.at)
+	g.begin(it)
 	return true
 }
 
 // idle lets a busy row wait again, not before a moment.
 func (g *agenda) idle(key string, notBefore time.Time) {
-	if it := g.items[key]; it != nil && it.at < 0 {
-		it.due = max(it.due, notBefore.UnixMilli())
+	if it := g.items[key]; it != nil && it.busy {
+		g.takeOut(it)
+		it.due, it.busy = max(it.due, notBefore.UnixMilli()), false
 		heap.Push(&g.queue, it)
 	}
 }
 
 // working returns how many rows are busy.
-func (g *agenda) working() int { return len(g.items) - len(g.queue) }
+func (g *agenda) working() int { return len(g.work) }
 
 // busy reports whether work on a row goes on.
 func (g *agenda) busy(key string) bool {
 	it := g.items[key]
-	return it != nil && it.at < 0
+	return it != nil && it.busy
 }
 
 // has reports whether there is such a row.

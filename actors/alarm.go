@@ -14,16 +14,22 @@ import (
 type alarm struct {
 	h    *Host
 	poke chan struct{} // capacity 1: look again
-	room chan struct{} // one for each actor that the alarm woke and that has not got to its work yet
 	done chan struct{} // closed when the goroutine has ended
 
 	mu     sync.Mutex                    // guards the fields below
 	snooze map[tenants.ActorID]time.Time // actors that could not do their work when they were woken
+	waking int                           // actors that the alarm woke and that still do what was due
+	of     map[tenants.ID]int            // the same by namespace
+	short  bool                          // there was no room for an actor
 }
 
 const (
-	// maxWaking bounds the actors that wake at one time because something is due.
-	maxWaking = 128
+	// maxWaking bounds the actors that wake at one time because something is due, and wakingShare those of one
+	// namespace: what keeps them busy, such as a turn of a minute, must not keep others asleep.
+	maxWaking   = 128
+	wakingShare = maxWaking - maxWaking/4
+	// maxLooked bounds the rows of a namespace's share that a round looks past.
+	maxLooked = 10_000
 	// snoozeTime is how long an actor rests that was woken and could not do its work.
 	snoozeTime = time.Second
 	// farFuture is past every moment that a schedule may have.
@@ -32,8 +38,8 @@ const (
 
 func startAlarm(h *Host) *alarm {
 	al := &alarm{
-		h: h, poke: make(chan struct{}, 1), room: make(chan struct{}, maxWaking), done: make(chan struct{}),
-		snooze: map[tenants.ActorID]time.Time{},
+		h: h, poke: make(chan struct{}, 1), done: make(chan struct{}),
+		snooze: map[tenants.ActorID]time.Time{}, of: map[tenants.ID]int{},
 	}
 	go al.run() // ends with h.ctx; Close waits
 	return al
@@ -54,16 +60,50 @@ func (al *alarm) rest(id tenants.ActorID, until time.Time) {
 	al.snooze[id] = until
 }
 
-// resting returns until when an actor is to be left alone, and forgets what is past.
+// sweep forgets what is past: most of these actors have done their work since, or are no more.
+func (al *alarm) sweep(now time.Time) {
+	al.mu.Lock()
+	defer al.mu.Unlock()
+	for id, until := range al.snooze {
+		if !now.Before(until) {
+			delete(al.snooze, id)
+		}
+	}
+}
+
+// resting returns until when an actor is to be left alone.
 func (al *alarm) resting(id tenants.ActorID, now time.Time) (until time.Time, ok bool) {
 	al.mu.Lock()
 	defer al.mu.Unlock()
 	until, ok = al.snooze[id]
-	if ok && !now.Before(until) {
-		delete(al.snooze, id)
-		ok = false
+	return until, ok && now.Before(until)
+}
+
+// begin makes room for an actor to wake in. full says that there is none for anybody.
+func (al *alarm) begin(ns tenants.ID) (ok, full bool) {
+	al.mu.Lock()
+	defer al.mu.Unlock()
+	if al.waking >= maxWaking || al.of[ns] >= wakingShare {
+		al.short = true
+		return false, al.waking >= maxWaking
 	}
-	return until, ok
+	al.waking++
+	al.of[ns]++
+	return true, false
+}
+
+// end gives the room back, to whoever had none.
+func (al *alarm) end(ns tenants.ID) {
+	al.mu.Lock()
+	defer al.mu.Unlock()
+	al.waking--
+	if al.of[ns]--; al.of[ns] == 0 {
+		delete(al.of, ns)
+	}
+	if al.short {
+		al.short = false
+		al.again()
+	}
 }
 
 func (al *alarm) run() {
@@ -101,14 +141,14 @@ const longest = time.Minute
 func (al *alarm) round() (next time.Time, err error) {
 	now := al.h.now()
 	next = now.Add(longest)
-	var due []tenants.ActorID
+	al.sweep(now)
+	looked := 0
 	for w, err := range al.h.cfg.Store.Due(al.h.ctx, time.UnixMilli(farFuture)) {
 		if err != nil {
 			return next, err
 		}
 		if w.Due.After(now) {
-			next = earlier(next, w.Due)
-			break
+			return earlier(next, w.Due), nil
 		}
 		id, ok := tenants.IDOfSpace(w.Space)
 		if !ok || al.h.isAwake(id) {
@@ -118,18 +158,16 @@ func (al *alarm) round() (next time.Time, err error) {
 			next = earlier(next, until)
 			continue
 		}
-		if due = append(due, id); len(due) == maxWaking {
-			next = now // there are more
-			break
+		switch ok, full := al.begin(id.Namespace); {
+		case ok:
+			al.h.rouse(id, func() { al.end(id.Namespace) })
+		case full:
+			return next, nil // the end of one of them is when to look again
+		default:
+			if looked++; looked == maxLooked {
+				return next, nil
+			}
 		}
-	}
-	for _, id := range due {
-		select {
-		case al.room <- struct{}{}:
-		case <-al.h.ctx.Done():
-			return next, nil
-		}
-		al.h.rouse(id, func() { <-al.room })
 	}
 	return next, nil
 }

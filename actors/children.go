@@ -36,7 +36,7 @@ func endLifetime(a *actor, _, _ []byte) (*entry, error) {
 		t.leave = beDestroyed
 		return Reply{}, nil
 	})
-	e.bare = true
+	e.bare, e.rows = true, []string{string(agendaKey(agendaLifetime, nil))} // which wait again if it cannot end now
 	return e, nil
 }
 
@@ -57,10 +57,6 @@ type pin struct {
 
 // createChild makes a child at once. The row of it is a delta of its own, before the child's.
 func (t *turn) createChild(addr tenants.Address, s *abi.ActorSpec, input []byte) (info Info, created bool, err error) {
-	limits, err := t.narrow(s.Limits)
-	if err != nil {
-		return info, false, err
-	}
 	if info, err := t.a.h.Find(t.ctx, addr); abi.CodeOf(err) != abi.CodeActorNotFound {
 		if err == nil {
 			var mine bool
@@ -76,6 +72,10 @@ func (t *turn) createChild(addr tenants.Address, s *abi.ActorSpec, input []byte)
 	}
 	if made >= maxChildren {
 		return info, false, abi.Errorf(abi.CodeActorOverloaded, "the actor has made %d children", maxChildren)
+	}
+	limits, err := t.narrow(s.Limits)
+	if err != nil {
+		return info, false, err
 	}
 	id := tenants.NewActorID(addr.Namespace)
 	row := childRow{}
@@ -101,12 +101,20 @@ func (t *turn) createChild(addr tenants.Address, s *abi.ActorSpec, input []byte)
 		info, created, err = t.a.h.GetOrCreate(ctx, addr, o)
 		return err
 	})
-	if err == nil {
+	switch {
+	case err == nil && created:
 		// For what follows in the turn, which has not read the delta.
-		t.changes.Put(childKey(info.ID), doc)
+		t.changes.Put(childKey(id), doc)
 		t.setCounter(childCountKey, made+1)
+		if own := t.a.record.Limits; own != nil && own.Gas > 0 {
+			t.a.usage.Gas += limits.Gas
+		}
+		return info, true, nil
+	case err == nil:
+		err = exists(info) // somebody else's, made meanwhile
 	}
-	return info, created, err
+	t.changes.Delete(childKey(id)) // there is no such child
+	return info, false, err
 }
 
 // commitAside makes rows durable in the middle of a turn, whatever becomes of it.
@@ -124,7 +132,7 @@ func (a *actor) commitAside(ops []kv.Op) error {
 }
 
 // narrow returns the limits of a child: no wider than those of an actor that is a child itself, whose own
-// gas pays for the child's.
+// gas pays for the child's once that is made.
 func (t *turn) narrow(want *abi.ChildLimits) (*abi.ChildLimits, error) {
 	l := abi.ChildLimits{}
 	if want != nil {
@@ -133,6 +141,7 @@ func (t *turn) narrow(want *abi.ChildLimits) (*abi.ChildLimits, error) {
 	if l.TurnGas < 0 || l.Gas < 0 || l.Memory < 0 || l.Stored < 0 || l.Lifetime < 0 || len(l.Egress) > maxPatterns {
 		return nil, abi.Errorf(abi.CodeInvalidArgument, "a child's limits are zero or more")
 	}
+	l.Lifetime = min(l.Lifetime, maxAhead.Milliseconds()) // or its end could overflow
 	own := t.a.record.Limits
 	if own == nil {
 		return &l, nil
@@ -158,7 +167,6 @@ func (t *turn) narrow(want *abi.ChildLimits) (*abi.ChildLimits, error) {
 		if l.Gas == 0 || l.Gas > left {
 			return nil, abi.Errorf(abi.CodeInvalidArgument, "the limit gas is to be set, and is above the %d that the parent has left", left)
 		}
-		t.a.usage.Gas += l.Gas
 	}
 	return &l, nil
 }
@@ -244,8 +252,11 @@ func (t *turn) killChild(id tenants.ActorID) (mine bool, err error) {
 	return true, err
 }
 
-// destroyChildren ends the actor's children, before it ends itself.
+// destroyChildren ends the actor's children, in the middle of their turns, before it ends itself. One that takes
+// longer than a turn may ends later.
 func (a *actor) destroyChildren() {
+	ctx, cancel := context.WithTimeout(a.h.ctx, a.h.cfg.TurnTime)
+	defer cancel()
 	for it, err := range a.h.cfg.Store.Scan(a.h.ctx, a.id.Space(), kv.PrefixRange([]byte{tableChildren})) {
 		if err != nil {
 			a.h.cfg.Logger.Error("cannot read an actor's children", "tenant", a.id.Namespace, "actor", a.id, "error", err)
@@ -255,8 +266,23 @@ func (a *actor) destroyChildren() {
 		if !ok {
 			continue
 		}
-		if err := a.h.Destroy(a.h.ctx, id); err != nil && abi.CodeOf(err) != abi.CodeActorNotFound {
+		if err := a.h.destroySoon(ctx, id); err != nil && abi.CodeOf(err) != abi.CodeActorNotFound {
 			a.h.cfg.Logger.Error("a child outlives its parent", "tenant", a.id.Namespace, "actor", a.id, "child", id, "error", err)
 		}
+	}
+}
+
+// destroySoon is Destroy, but does not take the request back when ctx ends before the actor could be destroyed.
+func (h *Host) destroySoon(ctx context.Context, id tenants.ActorID) error {
+	e := newEntry(entryDestroy, h.deadline(), nil)
+	e.kills = true
+	if err := h.put(ctx, id, e); err != nil {
+		return err
+	}
+	select {
+	case got := <-e.result:
+		return got.err
+	case <-ctx.Done():
+		return nil
 	}
 }

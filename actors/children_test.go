@@ -3,6 +3,7 @@ package actors_test
 import (
 	"encoding/base64"
 	"encoding/json"
+	"math"
 	"net/http"
 	"strings"
 	"testing"
@@ -287,4 +288,89 @@ func TestUploadForChildren(t *testing.T) {
 	if _, _, err := s.Host.GetOrCreate(t.Context(), actorstest.Address(t, tenants.Default, "plug", "y"), actors.CreateOptions{}); err != nil {
 		t.Errorf("after it was deployed: %v", err)
 	}
+}
+
+// An actor that somebody else makes at the address meanwhile is no child, and leaves no row of one.
+func TestChildMadeByAnother(t *testing.T) {
+	g := openGated(t, "")
+	g.Upload(tenants.Default, "script", actorstest.ScriptGuest)
+	parent := g.Actor(tenants.Default, "script", "parent")
+	g.gate.Hold()
+	turn := make(chan actorstest.Outcome, 1)
+	go func() { // ends with the turn
+		got, _ := g.Do(parent, step("actor_create", abi.ActorSpec{Name: "script", Key: []string{"x"}, Child: true, Get: true}))
+		turn <- got[0]
+	}()
+	g.gate.AwaitHeld(t, 1) // the row of the child
+	made := make(chan tenants.ActorID, 1)
+	go func() { made <- g.Actor(tenants.Default, "script", "x") }()
+	g.gate.AwaitHeld(t, 2)
+	g.gate.Resume()
+	id := <-made
+	if got := <-turn; got.N != -int64(abi.CodeActorExists) {
+		t.Errorf("the parent got %+v", got)
+	}
+	if n := rows(t, g.Stack, parent)["C"]; n != 0 {
+		t.Errorf("the parent has %d children", n)
+	}
+	if err := g.Host.Destroy(t.Context(), parent); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := g.Host.Get(t.Context(), id); err != nil {
+		t.Errorf("it ended with the parent: %v", err)
+	}
+}
+
+// Finding a child that is there already costs its parent nothing, and a lifetime without end is one.
+func TestChildIsPaidOnce(t *testing.T) {
+	clock := actorstest.NewClock()
+	s := openScript(t, func(c *actors.Config) { c.Now = clock.Now })
+	parent := s.Actor(tenants.Default, "script", "parent")
+	mid := child(t, s, parent, "mid", abi.ChildLimits{Gas: 2_000_000_000, Lifetime: math.MaxInt64})
+	for range 3 {
+		s.MustDo(mid, step("actor_create", abi.ActorSpec{Name: "script", Key: []string{"deep"}, Child: true, Get: true, Limits: &abi.ChildLimits{Gas: 1_000_000_000}}))
+	}
+	if u := usage(t, s, parent, mid); u.Gas < 1_000_000_000 || u.Gas > 1_500_000_000 {
+		t.Errorf("usage is %+v", u)
+	}
+	clock.Advance(time.Hour)
+	s.Host.Look()
+	s.MustDo(mid, step("remember", "x"))
+}
+
+// A child that may store nothing more still gets noted how what it began ended.
+func TestFullChildIsSettled(t *testing.T) {
+	clock := actorstest.NewClock()
+	s := openScript(t, func(c *actors.Config) { c.Now = clock.Now })
+	parent := s.Actor(tenants.Default, "script", "parent")
+	id := child(t, s, parent, "small", abi.ChildLimits{Stored: 10_000})
+	s.MustDo(id, step("schedule_set", map[string]any{"every": 5000, "name": "n", "action": "do"}, do(step("user", "no", "never"))))
+	left := 10_000 - usage(t, s, parent, id).Stored
+	s.MustDo(id, step("kv_put", "fill", strings.Repeat("x", int(left)-20)))
+	clock.Advance(6 * time.Second)
+	s.Host.Look()
+	kvtest.Eventually(t, "the run", func() bool { return rows(t, s, id)["h"] == 1 })
+	clock.Advance(time.Second)
+	s.Host.Look()
+	if got := s.MustDo(id, step("schedule_get", "n")); !strings.Contains(got[0].B, `"runs":1`) {
+		t.Errorf("the schedule is %s", got[0].B)
+	}
+}
+
+// A child that is busy when its parent ends follows it as soon as it is free.
+func TestBusyChildEndsWithItsParent(t *testing.T) {
+	s := openScript(t, nil)
+	parent := s.Actor(tenants.Default, "script", "parent")
+	id := child(t, s, parent, "busy", abi.ChildLimits{})
+	free := actors.Occupy(t, s.Host, id)
+	defer free()
+	s.Host.SetTurnTime(100 * time.Millisecond)
+	if err := s.Host.Destroy(t.Context(), parent); err != nil {
+		t.Fatal(err)
+	}
+	free()
+	kvtest.Eventually(t, "the child to end", func() bool {
+		_, err := s.Host.Get(t.Context(), id)
+		return abi.CodeOf(err) == abi.CodeActorNotFound
+	})
 }

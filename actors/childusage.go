@@ -56,7 +56,7 @@ func (a *actor) turnGas(handed int64) int64 {
 	}
 	least(l.TurnGas)
 	if l.Gas > 0 {
-		least(l.Gas - a.usage.Gas) // above zero, or mayRun had refused
+		least(max(1, l.Gas-a.usage.Gas)) // a hook may have used up what mayRun had seen
 	}
 	return handed
 }
@@ -82,8 +82,8 @@ func (a *actor) count(gas int64) {
 }
 
 // noteUsage adds the usage row to what a child's turn writes, and counts the bytes that it stores. It refuses
-// a turn that stores more than the child may.
-func (t *turn) noteUsage() error {
+// a turn that stores more than the child may, unless the host must note something: that is never refused.
+func (t *turn) noteUsage(must bool) error {
 	a := t.a
 	if a.record.Parent == "" {
 		return nil
@@ -98,7 +98,7 @@ func (t *turn) noteUsage() error {
 			stored += int64(len(op.Key) + len(op.Value))
 		}
 	}
-	if l := a.record.Limits; l != nil && l.Stored > 0 && stored > l.Stored && stored > a.usage.Stored {
+	if l := a.record.Limits; l != nil && l.Stored > 0 && stored > l.Stored && stored > a.usage.Stored && !must {
 		return abi.Errorf(abi.CodeDeltaTooLarge, "the child may store %d bytes, and would store %d", l.Stored, stored)
 	}
 	a.usage.Stored = max(0, stored)

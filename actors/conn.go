@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"time"
-	"unicode/utf8"
 
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
 	"github.com/vivarium-run/vivarium/tenants"
@@ -63,7 +62,7 @@ func checkParams(params json.RawMessage) error {
 	if len(params) > abi.MaxConnParams {
 		return abi.Errorf(abi.CodeInvalidRequest, "the connection's params are larger than %d bytes", abi.MaxConnParams)
 	}
-	if len(params) > 0 && !(utf8.Valid(params) && json.Valid(params)) {
+	if len(params) > 0 && !isJSON(params) {
 		return abi.Errorf(abi.CodeInvalidRequest, "the connection's params are not valid JSON")
 	}
 	return nil
@@ -197,10 +196,7 @@ func (c *Conn) isTold() bool {
 
 // rest waits. It reports false if the host takes no new work.
 func (h *Host) rest(d time.Duration) bool {
-	h.mu.Lock()
-	draining := h.draining
-	h.mu.Unlock()
-	if draining {
+	if h.isDraining() {
 		return false
 	}
 	timer := time.NewTimer(d)

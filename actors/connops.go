@@ -3,7 +3,6 @@ package actors
 import (
 	"bytes"
 	"encoding/json"
-	"unicode/utf8"
 
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
 )
@@ -102,7 +101,7 @@ func (t *turn) SetConnState(id string, state []byte) error {
 		return err
 	case len(state) > abi.MaxConnState:
 		return abi.Errorf(abi.CodeConnStateTooLarge, "the connection state is larger than %d bytes", abi.MaxConnState)
-	case len(state) > 0 && !(utf8.Valid(state) && json.Valid(state)):
+	case len(state) > 0 && !isJSON(state):
 		return abi.Errorf(abi.CodeInvalidArgument, "a connection state is a JSON document")
 	}
 	state = bytes.Clone(state)

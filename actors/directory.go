@@ -3,10 +3,8 @@ package actors
 import (
 	"context"
 	"encoding/base64"
-	"encoding/json"
 	"slices"
 	"time"
-	"unicode/utf8"
 
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
 	"github.com/vivarium-run/vivarium/kv"
@@ -36,7 +34,7 @@ func (o CreateOptions) check() error {
 	if len(o.Input) > abi.MaxInput {
 		return abi.Errorf(abi.CodeInputTooLarge, "the input is larger than %d bytes", abi.MaxInput)
 	}
-	if len(o.Input) > 0 && !(utf8.Valid(o.Input) && json.Valid(o.Input)) {
+	if len(o.Input) > 0 && !isJSON(o.Input) {
 		return abi.Errorf(abi.CodeInvalidRequest, "the input is not valid JSON")
 	}
 	return nil
@@ -165,10 +163,10 @@ func (h *Host) birthVersion(a tenants.Address, o *CreateOptions) (*tenants.Versi
 // Find returns the actor at an address, or CodeActorNotFound.
 func (h *Host) Find(ctx context.Context, a tenants.Address) (Info, error) {
 	h.mu.Lock()
-	found := h.byAddr[a]
+	found, ok := h.byAddr[a]
 	h.mu.Unlock()
-	if found != nil {
-		return found.record.info(found.id), nil
+	if ok {
+		return found, nil
 	}
 	space, err := h.cfg.Store.Lookup(ctx, string(a.Namespace), a.Binding())
 	if err != nil {

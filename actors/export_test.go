@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"time"
 
@@ -51,4 +52,17 @@ func (h *Host) ConnSets() int {
 	h.connMu.Lock()
 	defer h.connMu.Unlock()
 	return len(h.conns)
+}
+
+// Occupy holds an actor in a turn until what it returns is called.
+func Occupy(t *testing.T, h *Host, id tenants.ActorID) (free func()) {
+	t.Helper()
+	begun, end := make(chan struct{}), make(chan struct{})
+	e := newEntry(entryTurn, h.deadline(), func(*turn) (Reply, error) { close(begun); <-end; return Reply{}, nil })
+	e.bare = true
+	if err := h.put(context.Background(), id, e); err != nil {
+		t.Fatal(err)
+	}
+	<-begun
+	return sync.OnceFunc(func() { close(end) })
 }

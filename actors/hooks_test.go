@@ -9,6 +9,7 @@ import (
 	"github.com/vivarium-run/vivarium/actors"
 	"github.com/vivarium-run/vivarium/actors/actorstest"
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
+	"github.com/vivarium-run/vivarium/kv"
 	"github.com/vivarium-run/vivarium/kv/kvtest"
 	"github.com/vivarium-run/vivarium/tenants"
 )
@@ -175,6 +176,67 @@ func TestUpgradeHook(t *testing.T) {
 	if v := version(id); v != "3" {
 		t.Errorf("with another live version the actor runs version %s", v)
 	}
+}
+
+// An upgrade whose delta the store refuses never was: it is made again.
+func TestRefusedUpgrade(t *testing.T) {
+	g := openGated(t, "")
+	upload := func(n byte) {
+		g.UploadBytes(tenants.Default, actors.UploadOptions{Module: "script", Live: true}, actorstest.ScriptVariant(t, n))
+	}
+	upload(1)
+	id := g.Actor(tenants.Default, "hooked")
+	g.MustDo(id, step("kv_put", "on/15", actorstest.Script(step("kv_put", "shape", "new"))))
+	upload(2)
+	g.gate.Refuse(1, kv.ErrReadOnly)
+	if _, err := g.Do(id, step("kv_put", "x", "y")); err == nil {
+		t.Fatal("the turn behind the refused upgrade was taken")
+	}
+	if got := g.MustDo(id, step("kv_get", "shape"), step("kv_put", "x", "y")); got[0].B != "new" {
+		t.Errorf("the data has the shape %q", got[0].B)
+	}
+	if got := strings.Join(heads(g.Stack, id, abi.KindUpgrade), " "); got != `{"from":1,"to":2}` {
+		t.Errorf("upgrades: %s", got)
+	}
+	if info, err := g.Host.Get(t.Context(), id); err != nil || info.Version != 2 {
+		t.Errorf("the actor is %+v, %v", info, err)
+	}
+}
+
+// Whoever looks an actor up meanwhile finds it as it is on disk.
+func TestHammerFindWhileUpgrading(t *testing.T) {
+	s := actorstest.Open(t, actorstest.Options{})
+	upload := func(n byte) {
+		s.UploadBytes(tenants.Default, actors.UploadOptions{Module: "script", Live: true}, actorstest.ScriptVariant(t, n))
+	}
+	upload(1)
+	id := s.Actor(tenants.Default, "hooked")
+	s.MustDo(id, step("kv_put", "on/15", actorstest.Script(step("user", "no", "cannot")))) // so that the record goes back and forth
+	end, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			select {
+			case <-end:
+				return
+			default:
+			}
+			if info, err := s.Host.Find(t.Context(), actorstest.Address(t, tenants.Default, "hooked")); err != nil || info.ID != id {
+				t.Errorf("found %+v, %v", info, err)
+				return
+			}
+		}
+	}()
+	for n := byte(2); n < 5; n++ {
+		upload(n)
+		s.MustDo(id, step("kv_put", "x", "y"))
+	}
+	close(end)
+	<-ended
+	kvtest.Eventually(t, "the version that is kept", func() bool {
+		info, err := s.Host.Find(t.Context(), actorstest.Address(t, tenants.Default, "hooked"))
+		return err == nil && info.Version == 1 && info.Kept == 4
+	})
 }
 
 // A batch is done whole or not at all.

@@ -125,7 +125,7 @@ type Host struct {
 
 	mu       sync.Mutex // guards the fields below
 	awake    map[tenants.ActorID]*actor
-	byAddr   map[tenants.Address]*actor        // of awake; not those that are being born
+	byAddr   map[tenants.Address]Info          // of awake, as it is on disk; not those that are being born
 	births   map[tenants.Address]chan struct{} // closed when the birth has ended, well or not
 	waits    waits
 	draining bool
@@ -153,7 +153,7 @@ func Start(cfg Config) (*Host, error) {
 		logs:      newLogs(),
 		events:    newEvents(),
 		awake:     map[tenants.ActorID]*actor{},
-		byAddr:    map[tenants.Address]*actor{},
+		byAddr:    map[tenants.Address]Info{},
 		births:    map[tenants.Address]chan struct{}{},
 		conns:     map[tenants.ActorID]*connSet{},
 	}
@@ -179,10 +179,7 @@ func (h *Host) now() time.Time {
 
 // Ready returns nil, or why the host takes no new work.
 func (h *Host) Ready() error {
-	h.mu.Lock()
-	draining := h.draining
-	h.mu.Unlock()
-	if draining {
+	if h.isDraining() {
 		return errDraining
 	}
 	select {
@@ -194,6 +191,12 @@ func (h *Host) Ready() error {
 }
 
 var errDraining = &abi.Error{Code: abi.CodeUnavailable, Retry: time.Second}
+
+func (h *Host) isDraining() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.draining
+}
 
 // Drain refuses new work, lets the turns that wait or run finish, and puts every actor to sleep.
 // When ctx ends first, what still waits is answered CodeUnavailable and guests that still run are
@@ -272,8 +275,17 @@ func (h *Host) startLocked(id tenants.ActorID, born *record) *actor {
 func (h *Host) settle(a *actor) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.awake[a.id] == a {
-		h.byAddr[a.record.info(a.id).Address] = a
+	if info := a.record.info(a.id); h.awake[a.id] == a {
+		h.byAddr[info.Address] = info
+	}
+}
+
+// note takes up what a durable turn wrote into the record of an actor.
+func (h *Host) note(info Info) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.byAddr[info.Address].ID == info.ID {
+		h.byAddr[info.Address] = info
 	}
 }
 
@@ -284,7 +296,7 @@ func (h *Host) forget(a *actor) {
 	if h.awake[a.id] == a {
 		delete(h.awake, a.id)
 	}
-	if addr := a.record.info(a.id).Address; h.byAddr[addr] == a {
+	if addr := a.record.info(a.id).Address; h.byAddr[addr].ID == a.id {
 		delete(h.byAddr, addr)
 	}
 }

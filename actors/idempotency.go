@@ -77,13 +77,14 @@ func checkOnce(key string) error {
 
 // once makes e a request that is done once.
 func (e *entry) once(k *onceKey) {
-	run := e.run
+	run, recalled := e.run, false
 	e.answered = func(t *turn, reply Reply, failure error) error { return t.recordOnce(k, reply, failure) }
 	e.run = func(t *turn) (Reply, error) {
-		if known, reply, err := t.recall(k); known || err != nil {
+		known, reply, err := t.recall(k)
+		if recalled = known; known || err != nil {
 			return reply, err
 		}
-		reply, err := run(t)
+		reply, err = run(t)
 		switch {
 		case err != nil:
 			return reply, err
@@ -95,12 +96,20 @@ func (e *entry) once(k *onceKey) {
 		}
 		return reply, t.recordOnce(k, reply, nil)
 	}
-	e.settle = func(t *turn, failure error) error { return t.recordOnce(k, Reply{}, failure) }
+	e.settle = func(t *turn, failure error) error {
+		if recalled {
+			return nil // it is the recorded error
+		}
+		return t.recordOnce(k, Reply{}, failure)
+	}
 }
 
 // recall returns the answer to a request that is done, or waits with the one that is under way.
 func (t *turn) recall(k *onceKey) (known bool, reply Reply, err error) {
 	if first := t.a.underWay[k.id]; first != nil && first.digest == k.digest && t.a.requests.get(first.request.id) != nil {
+		if _, open := t.a.requests.expire(time.Now()); open >= abi.MaxOpenRequests {
+			return true, Reply{}, &abi.Error{Code: abi.CodeTooManyOpen, Retry: time.Second}
+		}
 		first.request.follow(t.entry.request)
 		t.open = true
 		return true, Reply{}, nil
@@ -116,8 +125,12 @@ func (t *turn) recall(k *onceKey) (known bool, reply Reply, err error) {
 		}
 	}
 	switch {
-	case !ok || rec.Expires <= t.now.UnixMilli():
-		return false, Reply{}, t.roomForOnce()
+	case !ok:
+		return false, Reply{}, t.roomForOnce(0)
+	case rec.Expires <= t.now.UnixMilli():
+		t.changes.Delete(k.row()) // its time row, too, or that would end the record which is made now
+		t.changes.Delete(onceTimeRow(rec.Expires, k.id[:]))
+		return false, Reply{}, t.roomForOnce(1)
 	case !bytes.Equal(rec.Digest, k.digest[:]):
 		return true, Reply{}, &abi.Error{Code: abi.CodeIdempotencyMismatch}
 	case rec.Large:
@@ -139,13 +152,12 @@ func (t *turn) recall(k *onceKey) (known bool, reply Reply, err error) {
 }
 
 // roomForOnce makes room for a record by deleting what has expired, two at most, so that no turn pays for
-// many.
-func (t *turn) roomForOnce() error {
+// many. left records are deleted already.
+func (t *turn) roomForOnce(left uint64) error {
 	n, err := t.counter(onceCountKey)
 	if err != nil {
 		return err
 	}
-	left := uint64(0)
 	hi := onceTimeRow(t.now.UnixMilli()+1, nil)
 	for it, err := range t.view.Scan(t.ctx, kv.Range{Lo: onceTimeRow(0, nil), Hi: hi}) {
 		if err != nil {
@@ -153,7 +165,7 @@ func (t *turn) roomForOnce() error {
 		}
 		t.changes.Delete(bytes.Clone(it.Key))
 		t.changes.Delete(append([]byte{tableOnce, 'k'}, it.Key[10:]...))
-		if left++; left == 2 {
+		if left++; left >= 2 {
 			break
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/vivarium-run/vivarium/actors"
 	"github.com/vivarium-run/vivarium/actors/actorstest"
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
+	"github.com/vivarium-run/vivarium/kv/kvtest"
 	"github.com/vivarium-run/vivarium/tenants"
 )
 
@@ -108,4 +109,71 @@ func TestIdempotencyBound(t *testing.T) {
 	if _, err := once(s, id, "", "later", step("remember", "n")); err != nil {
 		t.Error(err)
 	}
+}
+
+// A repetition adds no record, whatever the answer was, and a key that is used again after its day is not ended
+// with the record of the day before.
+func TestIdempotencyRecordsOnce(t *testing.T) {
+	clock := actorstest.NewClock()
+	s := openScript(t, func(c *actors.Config) { c.Now = clock.Now })
+	id := s.Actor(tenants.Default, "script")
+	refuse, count := step("user", "no", "never"), step("remember", "n")
+	for range 4 {
+		if _, err := once(s, id, "ada", "error", refuse); abi.CodeOf(err) != abi.CodeUser {
+			t.Fatal(err)
+		}
+		clock.Advance(time.Hour)
+	}
+	if n := rows(t, s, id)["x"]; n != 3 { // the record, its time, and the count
+		t.Errorf("one error has %d rows", n)
+	}
+	for i := range 4 {
+		clock.Advance(time.Second)
+		if _, err := once(s, id, "ada", fmt.Sprint(i), count); err != nil {
+			t.Fatal(err)
+		}
+	}
+	clock.Advance(25 * time.Hour)
+	again, err := once(s, id, "ada", "3", count) // the youngest: others expired before it
+	if err != nil || again != `[{"n":5}]` {
+		t.Fatalf("after a day: %s, %v", again, err)
+	}
+	for i := range 4 {
+		if _, err := once(s, id, "bob", fmt.Sprint(i), count); err != nil { // each lets two go
+			t.Fatal(err)
+		}
+	}
+	if got, err := once(s, id, "ada", "3", count); err != nil || got != again {
+		t.Errorf("the repetition gives %s, %v; want %s", got, err, again)
+	}
+	if n := rows(t, s, id)["x"]; n != 1+2*5 {
+		t.Errorf("five records have %d rows", n)
+	}
+}
+
+// Whoever repeats a request that is still open gets its answer, and is then no reason to stay awake.
+func TestRepetitionOfAnOpenRequest(t *testing.T) {
+	s := openScript(t, func(c *actors.Config) { c.IdleTime = time.Millisecond })
+	id := s.Actor(tenants.Default, "script")
+	answers := make(chan string, 2)
+	ask := func() { // ends with the answer
+		out, err := once(s, id, "ada", "k", step("turn"), step("kv_put", "turn", "$LAST"), step("open"))
+		answers <- fmt.Sprint(out, err)
+	}
+	go ask()
+	var turn struct{ Request int64 }
+	kvtest.Eventually(t, "an open request", func() bool {
+		b, err := s.Host.KVGet(t.Context(), id, []byte("turn"))
+		return err == nil && json.Unmarshal(b, &turn) == nil
+	})
+	posted := s.Host.Posted(id)
+	go ask()
+	kvtest.Eventually(t, "the repetition", func() bool { return s.Host.Posted(id) > posted && s.Host.Waiting(id) == 0 })
+	s.MustDo(id, step("envelope", `"done"`), step("reply", turn.Request, "$LAST"))
+	for range 2 {
+		if got := <-answers; got != `"done"<nil>` {
+			t.Errorf("the answer is %s", got)
+		}
+	}
+	asleep(t, s)
 }

@@ -295,8 +295,11 @@ func decodeStrict(doc []byte, v any) error {
 	if err := d.Decode(v); err != nil {
 		return err
 	}
-	if d.More() {
+	switch {
+	case d.More():
 		return errors.New("there is more than one document")
+	case nesting(doc) > maxNesting:
+		return errors.New("it is nested too deeply")
 	}
 	return nil
 }

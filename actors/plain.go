@@ -133,7 +133,7 @@ func plainReply(t *turn, c *hostfuncs.Call, raw bool) (Reply, error) {
 		return Reply{}, nil
 	case !utf8.Valid(out):
 		return Reply{Kind: ReplyBytes, Bytes: out}, nil
-	case json.Valid(out):
+	case isJSON(out):
 		return Reply{Output: out}, nil
 	}
 	s, err := json.Marshal(string(out))

@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"time"
-	"unicode/utf8"
 
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
 	"github.com/vivarium-run/vivarium/kv"
@@ -66,7 +65,7 @@ func (t *turn) sendMessage(target []byte, queue string, body []byte) error {
 	if len(body) > mostQueueMessage {
 		return abi.Errorf(abi.CodeQueueMessageTooLarge, "the message is larger than %d bytes", mostQueueMessage)
 	}
-	if !utf8.Valid(body) || !json.Valid(body) {
+	if !isJSON(body) {
 		return errNotJSON
 	}
 	return t.send(target, outgoing{Queue: true, Name: queue, Body: bytes.Clone(body)})
@@ -108,7 +107,7 @@ func (t *turn) checkMessage(queue string, body []byte) error {
 	if most := choice(t.options().MaxQueueMessageSize, abi.MaxQueueMessage, mostQueueMessage); len(body) > most {
 		return abi.Errorf(abi.CodeQueueMessageTooLarge, "the message is larger than %d bytes", most)
 	}
-	if !utf8.Valid(body) || !json.Valid(body) {
+	if !isJSON(body) {
 		return errNotJSON
 	}
 	return t.a.checker().Body(queue, body)
@@ -153,7 +152,7 @@ func (h *Host) Enqueue(ctx context.Context, id tenants.ActorID, m Message) (Comp
 // BeginEnqueue is Enqueue in two steps: it returns when the message is durable. wait, which is to be called once,
 // waits until it is done, if the message asks for that.
 func (h *Host) BeginEnqueue(ctx context.Context, id tenants.ActorID, m Message) (wait func(context.Context) (Completion, error), err error) {
-	if !utf8.Valid(m.Body) || !json.Valid(m.Body) {
+	if !isJSON(m.Body) {
 		return nil, abi.Errorf(abi.CodeInvalidRequest, "the message is not one JSON value")
 	}
 	if err := checkOnce(m.Once); err != nil {

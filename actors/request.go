@@ -81,6 +81,13 @@ func (r *request) answer(reply Reply, err error) {
 	}
 }
 
+// isAnswered reports whether the answer has been given.
+func (r *request) isAnswered() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.done != nil
+}
+
 // follow gives f the answer of r, now or when it comes.
 func (r *request) follow(f *request) {
 	r.mu.Lock()
@@ -193,20 +200,22 @@ func (o *openRequests) get(id uint64) *request {
 }
 
 // take removes an open request that is being answered. What it returns puts it back, if the answer is never
-// committed; one whose instance has gone meanwhile is answered so.
+// committed; one whose instance has gone meanwhile is answered so, and one that is held waits on where it is held.
 func (o *openRequests) take(r *request) (back func()) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	delete(o.byID, r.id)
-	lost := o.lost
+	lost, held := o.lost, r.held
 	return func() {
 		o.mu.Lock()
 		defer o.mu.Unlock()
-		if o.lost != lost {
+		switch {
+		case held:
+		case o.lost != lost:
 			r.answer(Reply{}, errReplyLost)
-			return
+		default:
+			o.keepLocked(r)
 		}
-		o.keepLocked(r)
 	}
 }
 
@@ -229,6 +238,8 @@ func (o *openRequests) expire(now time.Time) (waiting, all int) {
 		case r.parts.begun(): // it ends with its client, or with the actor
 			continue
 		case r.parts == nil && r.gone.Load(): // that of a raw request is told to the guest
+			delete(o.byID, id)
+		case r.isAnswered(): // with the one that it repeats
 			delete(o.byID, id)
 		case !now.Before(r.deadline):
 			r.answer(Reply{}, abi.Errorf(abi.CodeActionTimedOut, "The actor did not answer in time"))

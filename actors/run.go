@@ -38,7 +38,7 @@ func (a *actor) runTurn(e *entry) error {
 		err = abi.Wrap(abi.CodeUnavailable, errKilled) // soon there is no such actor
 	}
 	if err == nil && t.changes.Len() > 0 {
-		err = t.noteUsage()
+		err = t.noteUsage(e.bare)
 	}
 	t.end()
 	if err != nil {
@@ -84,7 +84,7 @@ func (a *actor) fail(e *entry, t *turn, failure error) error {
 		err = settle(t, failure)
 	}
 	if err == nil {
-		err = t.noteUsage()
+		err = t.noteUsage(true)
 	}
 	t.end()
 	if err == nil {
@@ -143,6 +143,7 @@ func (a *actor) commitTurn(t *turn, o *outbox) error {
 		if err := t.writeRecord(); err != nil {
 			return err
 		}
+		o.effects = t.effects
 	}
 	d := &kv.Delta{Ops: t.changes.Ops()}
 	if err := a.plan(t, d); err != nil {
@@ -158,6 +159,7 @@ func (a *actor) plan(t *turn, d *kv.Delta) error {
 	if err := a.agenda.apply(t.changes); err != nil {
 		return err
 	}
+	a.outcomes.keepOnly(func(id string) bool { return a.agenda.has(string(taskKey(id))) })
 	if due := a.agenda.due(); !due.Equal(a.due) {
 		a.due, d.Due = due, &due
 	}
@@ -356,7 +358,7 @@ func jsonReply(t *turn, result []byte) (Reply, error) {
 	switch {
 	case len(result) > abi.MaxResult:
 		return Reply{}, abi.Errorf(abi.CodeOutputTooLarge, "the result is larger than %d bytes", abi.MaxResult)
-	case len(result) > 0 && !(utf8.Valid(result) && json.Valid(result)):
+	case len(result) > 0 && !isJSON(result):
 		return Reply{}, t.a.hidden("the result is not valid JSON")
 	}
 	if err := t.say(len(result)); err != nil {
@@ -379,7 +381,7 @@ func userError(r *abi.Reply) error {
 	if userCodeForm.MatchString(r.Name) {
 		e.Name = r.Name
 	}
-	if len(r.Metadata) > 0 && len(r.Metadata) <= abi.MaxResult && json.Valid(r.Metadata) {
+	if len(r.Metadata) > 0 && len(r.Metadata) <= abi.MaxResult && isJSON(r.Metadata) {
 		e.Metadata = json.RawMessage(slices.Clone(r.Metadata))
 	}
 	return e

@@ -80,9 +80,7 @@ func (s *schedule) kind() string {
 // readSchedule checks what a guest asks for and says when it is due.
 func (t *turn) readSchedule(spec, args []byte) (*schedule, error) {
 	var in scheduleSpec
-	d := json.NewDecoder(bytes.NewReader(spec))
-	d.DisallowUnknownFields() // a wish that is not understood must not be dropped silently
-	if err := d.Decode(&in); err != nil || d.More() {
+	if decodeStrict(spec, &in) != nil {
 		return nil, abi.Errorf(abi.CodeInvalidSchedule, "the schedule is not one JSON object of the right form")
 	}
 	if len(args) == 0 {

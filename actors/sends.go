@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
@@ -159,25 +158,39 @@ func (a *actor) deliver(name, body []byte) (*entry, error) {
 		return nil, err
 	}
 	n := binary.BigEndian.Uint64(name[at:])
-	if a.agenda.first(p.prefix(), 8) != string(p.key(n)) {
+	if a.agenda.first(p.prefix()) != string(p.key(n)) {
 		return nil, nil // busy, until the one before it is done
 	}
 	id, h := a.id, a.h
 	carry := func() { // ends with the request's deadline at the latest; a host that drains does not wait for it
 		_, err := h.post(h.ctx, p.receiver(id.Namespace), h.receiveEntry(p.sender(id.Namespace), n, &o))
+		if errors.Is(err, errWaited) {
+			err = errStillBusy
+		}
 		h.tell(id, func(t *turn) (Reply, error) { return Reply{}, t.delivered(p, n, &o, err) })
 	}
 	a.whenDurable(func() { go carry() }, func() {}) // a send of a refused turn is none
 	return nil, nil
 }
 
-// tell runs a turn without a guest on an actor, for work that went on elsewhere. If the actor cannot take it
-// now, it does the work again when it wakes: the record is still there.
+// errStillBusy says that a receiver did not get to a send: that is no attempt.
+var errStillBusy = &abi.Error{Code: abi.CodeActorOverloaded, Retry: snoozeTime}
+
+// tell runs a turn without a guest on an actor, for work that went on elsewhere. An actor that is busy for long is
+// told again: it keeps the record as work that goes on, and waits for this. One that cannot be told otherwise does
+// the work again when it wakes, or has a new lease: the record is still there.
 func (h *Host) tell(id tenants.ActorID, run func(*turn) (Reply, error)) {
-	e := newEntry(entryTurn, h.deadline(), run)
-	e.bare = true
-	if _, err := h.post(h.ctx, id, e); err != nil && abi.CodeOf(err) == abi.CodeInternal {
-		h.cfg.Logger.Error("work of an actor is not noted", "tenant", id.Namespace, "actor", id, "error", err)
+	for {
+		e := newEntry(entryTurn, h.deadline(), run)
+		e.bare = true
+		_, err := h.post(h.ctx, id, e)
+		if abi.CodeOf(err) == abi.CodeActionTimedOut && h.rest(snoozeTime) {
+			continue
+		}
+		if abi.CodeOf(err) == abi.CodeInternal {
+			h.cfg.Logger.Error("work of an actor is not noted", "tenant", id.Namespace, "actor", id, "error", err)
+		}
+		return
 	}
 }
 
@@ -235,7 +248,7 @@ func (t *turn) delivered(p pair, n uint64, o *outgoing, failure error) error {
 		}
 	}
 	t.changes.Delete(key)
-	next := a.agenda.after(string(key), p.prefix(), 8)
+	next := a.agenda.after(string(key), p.prefix())
 	if next != "" {
 		a.agenda.idle(next, t.now)
 		return nil
@@ -290,18 +303,20 @@ func (t *turn) forgotten(p pair, n uint64, failure error) error {
 	return nil
 }
 
-// first returns the first key of the index behind a prefix, with n more bytes.
-func (g *agenda) first(prefix []byte, n int) string { return g.after("", prefix, n) }
+// first returns the first key of a pair's sends; empty if there is none.
+func (g *agenda) first(pair []byte) string { return g.after("", pair) }
 
-// after returns the first key of the index behind key, among those with a prefix and n more bytes; empty if
-// there is none.
-func (g *agenda) after(key string, prefix []byte, n int) (next string) {
-	for k := range g.items {
-		if len(k) == len(prefix)+n && strings.HasPrefix(k, string(prefix)) && k > key && (next == "" || k < next) {
-			next = k
-		}
+// after returns the first key of a pair's sends behind key; empty if there is none.
+func (g *agenda) after(key string, pair []byte) string {
+	keys := g.sends[string(pair)]
+	at, found := slices.BinarySearch(keys, key)
+	if found {
+		at++
 	}
-	return next
+	if at == len(keys) {
+		return ""
+	}
+	return keys[at]
 }
 
 // buryOutgoing gives a send up.

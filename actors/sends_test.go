@@ -173,3 +173,41 @@ func TestSendsOutliveTheirSender(t *testing.T) {
 		t.Errorf("the post office is destroyed: %v", err)
 	}
 }
+
+// A sender that is busy for longer than a request may wait learns in the end how its send went.
+func TestBusySenderIsTold(t *testing.T) {
+	s := openScript(t, nil)
+	a, b := s.Actor(tenants.Default, "script", "a"), s.Actor(tenants.Default, "script", "b")
+	freeB := actors.Occupy(t, s.Host, b)
+	defer freeB()
+	s.MustDo(a, step("send", to(b), "do", appendTo("first")), step("send", to(b), "do", appendTo("second")))
+	kvtest.Eventually(t, "the courier", func() bool { return s.Host.Waiting(b) == 1 })
+	freeA := actors.Occupy(t, s.Host, a)
+	defer freeA()
+	s.Host.SetTurnTime(200 * time.Millisecond)
+	posted := s.Host.Posted(a)
+	freeB()
+	kvtest.Eventually(t, "the sender to be told again", func() bool { return s.Host.Posted(a) >= posted+2 })
+	freeA()
+	kvtest.Eventually(t, "both sends", func() bool { return strings.HasPrefix(items(t, s, b, ""), "first second") })
+}
+
+// A receiver that does not get to a send has not failed it.
+func TestSendWaitsForABusyReceiver(t *testing.T) {
+	clock := actorstest.NewClock()
+	s := openScript(t, func(c *actors.Config) { c.Now = clock.Now })
+	a, b := s.Actor(tenants.Default, "script", "a"), s.Actor(tenants.Default, "script", "b")
+	s.MustDo(a, step("remember", "x"))
+	free := actors.Occupy(t, s.Host, b)
+	defer free()
+	posted := s.Host.Posted(b)
+	s.Host.SetTurnTime(200 * time.Millisecond)
+	s.MustDo(a, step("send", to(b), "do", appendTo("got")))
+	kvtest.Eventually(t, "more tries than a send has attempts", func() bool {
+		clock.Advance(time.Minute)
+		s.Host.Look()
+		return s.Host.Posted(b) > posted+abi.MaxAttempts
+	})
+	free()
+	kvtest.Eventually(t, "the send", func() bool { clock.Advance(time.Minute); s.Host.Look(); return items(t, s, b, "got") == "got" })
+}

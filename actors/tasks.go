@@ -201,8 +201,6 @@ func (t *turn) CancelTask(id string) (bool, error) {
 		return false, err
 	}
 	t.changes.Delete(taskBodyKey(id))
-	_, free := t.a.outcomes.take(id)
-	free()
 	t.after(func() { t.a.couriers.cancel(id) })
 	return true, nil
 }
@@ -324,7 +322,7 @@ func (t *turn) buryTask(id string, k *task) error {
 	}
 	t.endTask(id)
 	l := &letter{DeadLetter: abi.DeadLetter{Kind: "task", Name: k.Kind, Error: k.Error, Attempts: k.Attempts}}
-	if json.Valid(k.Context) {
+	if isJSON(k.Context) {
 		l.Body = k.Context
 	}
 	if len(body) <= maxDeadBody {
@@ -375,6 +373,9 @@ func (o *outcomes) keep(id string, envelope []byte, free func()) bool {
 	if o.bytes+len(envelope) > maxKept || o.of[id].envelope != nil {
 		return false
 	}
+	if free == nil { // that of a stream, which takes no room
+		free = func() {}
+	}
 	if o.of == nil {
 		o.of = map[string]kept{}
 	}
@@ -395,6 +396,16 @@ func (o *outcomes) take(id string) ([]byte, func()) {
 	o.bytes -= len(k.envelope)
 	delete(o.of, id)
 	return k.envelope, k.free
+}
+
+// keepOnly forgets those of tasks that have ended.
+func (o *outcomes) keepOnly(lives func(id string) bool) {
+	for id := range o.of {
+		if !lives(id) {
+			_, free := o.take(id)
+			free()
+		}
+	}
 }
 
 // drop forgets all of them.

@@ -203,3 +203,38 @@ func TestFailedTaskTurns(t *testing.T) {
 	}
 	awaitNoTasks(t, s, id)
 }
+
+// The end of a stream is kept like any other outcome when its turn fails. It holds no room that could be given back.
+func TestFailedEndOfAStream(t *testing.T) {
+	clock := actorstest.NewClock()
+	s, url := openFetch(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {}), func(c *actors.Config) { c.Now = clock.Now })
+	id := s.Actor(tenants.Default, "script", "a")
+	on(s, id, abi.KindTask, step("user", "no", ""))
+	s.MustDo(id, step("task_fetch", abi.FetchRequest{URL: url, Stream: true}, "", ""))
+	kvtest.Eventually(t, "the end", func() bool { clock.Advance(10 * time.Second); s.Host.Look(); return rows(t, s, id)["g"] == 0 })
+	if log := s.Log(id); !strings.Contains(log, "was given up") {
+		t.Errorf("the log is:\n%s", log)
+	}
+	awaitNoTasks(t, s, id)
+}
+
+// A turn that cancels a task and then fails has not cancelled it: its outcome is still there.
+func TestFailedCancelKeepsTheOutcome(t *testing.T) {
+	clock := actorstest.NewClock()
+	var hits atomic.Int32
+	s, url := openFetch(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { hits.Add(1) }), func(c *actors.Config) { c.Now = clock.Now })
+	id := s.Actor(tenants.Default, "script", "a")
+	on(s, id, abi.KindTask, step("trap"))
+	task := s.MustDo(id, step("task_fetch", abi.FetchRequest{URL: url}, "", ""))[0].B
+	kvtest.Eventually(t, "a failed attempt", func() bool { return strings.Contains(s.Log(id), "trapped") })
+	on(s, id, abi.KindTask)
+	if _, err := s.Do(id, step("task_cancel", task), step("user", "no", "")); abi.CodeOf(err) != abi.CodeUser {
+		t.Fatal(err)
+	}
+	clock.Advance(10 * time.Second)
+	s.Host.Look()
+	awaitNoTasks(t, s, id)
+	if n := hits.Load(); n != 1 {
+		t.Errorf("the server was asked %d times", n)
+	}
+}

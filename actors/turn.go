@@ -3,11 +3,9 @@ package actors
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"math/rand/v2"
 	"time"
-	"unicode/utf8"
 
 	"github.com/vivarium-run/vivarium/hostfuncs"
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
@@ -397,5 +395,5 @@ var errDeltaTooLarge = abi.Errorf(abi.CodeDeltaTooLarge, "the turn writes more t
 // isList reports whether b is one JSON list.
 func isList(b []byte) bool {
 	trimmed := bytes.TrimLeft(b, " \t\r\n")
-	return len(trimmed) > 0 && trimmed[0] == '[' && utf8.Valid(b) && json.Valid(b)
+	return len(trimmed) > 0 && trimmed[0] == '[' && isJSON(b)
 }

@@ -17,10 +17,11 @@ func (a *actor) upgrade(deadline time.Time) error {
 	if err != nil {
 		return err
 	}
-	if v == a.version {
+	noted := a.version != nil && a.record.Version == a.version.Number // else the delta that said so was refused
+	if noted && v == a.version {
 		return nil
 	}
-	if a.version != nil && sameVersion(v, a.version) {
+	if noted && sameVersion(v, a.version) {
 		a.version = v
 		return nil
 	}
@@ -182,5 +183,7 @@ func (t *turn) writeRecord() error {
 	}
 	t.changes.Put(recordKey, row)
 	t.a.recordOwed = false
+	info := t.a.record.info(t.a.id)
+	t.after(func() { t.a.h.note(info) })
 	return nil
 }
