@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/vivarium-run/vivarium/actors/internal/failpoint"
 	"github.com/vivarium-run/vivarium/hostfuncs"
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
 	"github.com/vivarium-run/vivarium/kv"
@@ -429,7 +430,7 @@ func (a *actor) reclaim() error {
 // distrust says that the guest's memory may hold what was not committed. A module with a manifest
 // is told to read again; a plain one knows nothing of that and loses its memory.
 func (a *actor) distrust() {
-	a.reload, a.varBytes = true, -1
+	a.reload, a.varBytes = a.reload || !failpoint.Omitted(failpoint.Distrust), -1
 	if a.version != nil && a.version.Plain {
 		a.dropInstance()
 	}
@@ -449,7 +450,8 @@ func (a *actor) dropInstance() {
 // putToSleep frees the instance and lets the sandbox keep its memory, if that is exactly what the store
 // has: no delta was refused and no reload is owed. Nothing is in flight.
 func (a *actor) putToSleep() {
-	if a.instance == nil || a.reload || a.flight.broken() != nil || a.gone {
+	stale := a.reload && !failpoint.Omitted(failpoint.StaleMemory)
+	if a.instance == nil || stale || a.flight.broken() != nil || a.gone {
 		a.dropInstance()
 		return
 	}
@@ -465,11 +467,14 @@ func (a *actor) destroy(e *entry) bool {
 		e.answer(Reply{}, errNoActor)
 		return true
 	}
+	failpoint.Reach(failpoint.DestroyBegun)
 	a.destroyChildren()
+	failpoint.Reach(failpoint.DestroyChildren)
 	if err := a.leaveSends(); err != nil {
 		e.answer(Reply{}, err)
 		return true
 	}
+	failpoint.Reach(failpoint.DestroyPosted)
 	a.flight.drain()
 	if a.flight.broken() != nil {
 		if err := a.reclaim(); err != nil {
@@ -480,6 +485,7 @@ func (a *actor) destroy(e *entry) bool {
 	}
 	ended := make(chan error, 1)
 	a.h.cfg.Store.Destroy(a.lease, func(err error) { ended <- err })
+	failpoint.Reach(failpoint.DestroyHanded)
 	if err := <-ended; err != nil {
 		e.answer(Reply{}, commitError(err))
 		if a.reclaim() != nil {
@@ -488,6 +494,7 @@ func (a *actor) destroy(e *entry) bool {
 		}
 		return true
 	}
+	failpoint.Reach(failpoint.DestroyDurable)
 	a.gone = true
 	if s := a.h.connSetOf(a.id); s != nil {
 		s.closeAll(closeGone, "actor.destroyed")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/vivarium-run/vivarium/actors/internal/failpoint"
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
 	"github.com/vivarium-run/vivarium/tenants"
 )
@@ -19,7 +20,9 @@ func (t *turn) block(f func(ctx context.Context)) error {
 	err := t.a.instance.Wait(func() {
 		t.a.flight.drain()
 		if refused = t.a.flight.broken(); refused == nil {
+			failpoint.Reach(failpoint.CallOpen)
 			f(t.ctx)
+			failpoint.Reach(failpoint.CallAnswered)
 		}
 	})
 	if now := t.a.h.now(); now.After(t.now) {

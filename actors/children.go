@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/vivarium-run/vivarium/actors/internal/failpoint"
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
 	"github.com/vivarium-run/vivarium/kv"
 	"github.com/vivarium-run/vivarium/tenants"
@@ -125,6 +126,7 @@ func (a *actor) commitAside(ops []kv.Op) error {
 	}
 	a.commit(&kv.Delta{Ops: changes.Ops()}, changes, &outbox{request: &request{}})
 	a.flight.drain()
+	failpoint.Reach(failpoint.AsideDurable)
 	if err := a.flight.broken(); err != nil {
 		return abi.Wrap(abi.CodeActorConflict, err)
 	}

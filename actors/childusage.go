@@ -2,6 +2,7 @@ package actors
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
@@ -91,8 +92,11 @@ func (t *turn) noteUsage(must bool) error {
 	stored := a.usage.Stored
 	below := kv.View{Layers: t.view.Layers[1:], Store: t.view.Store, Space: t.view.Space}
 	for _, op := range t.changes.Ops() {
-		if old, err := below.Get(t.ctx, op.Key); err == nil {
+		switch old, err := below.Get(t.ctx, op.Key); {
+		case err == nil:
 			stored -= int64(len(op.Key) + len(old))
+		case !errors.Is(err, kv.ErrNotFound):
+			return t.readError(err)
 		}
 		if op.Value != nil {
 			stored += int64(len(op.Key) + len(op.Value))

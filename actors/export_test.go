@@ -2,10 +2,12 @@ package actors
 
 import (
 	"context"
+	"encoding/binary"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/vivarium-run/vivarium/kv"
 	"github.com/vivarium-run/vivarium/tenants"
 )
 
@@ -28,6 +30,19 @@ func (h *Host) mailOf(id tenants.ActorID) (posted, waiting int) {
 	a.mail.mu.Lock()
 	defer a.mail.mu.Unlock()
 	return a.mail.posted, len(a.mail.queue)
+}
+
+// ForgetPair runs the turn that ends a pair on its sender, as a courier that told the receiver about number n.
+func ForgetPair(h *Host, from, to tenants.ActorID, n uint64) {
+	p := pair{from: from.String(), to: to.String(), name: to.String()}
+	h.tell(from, func(t *turn) (Reply, error) { return Reply{}, t.forgotten(p, n, nil) })
+}
+
+// PostEnd leaves the end of a pair with the post office, as a sender does that goes.
+func PostEnd(h *Host, from, to tenants.ActorID, n uint64) error {
+	p := pair{from: from.String(), to: to.String(), name: from.String() + to.String()}
+	row := agendaRow(h.now(), binary.BigEndian.AppendUint64(nil, n))
+	return h.mail(from.Namespace, []kv.Op{{Key: p.forgetKey(), Value: row}})
 }
 
 // SetOnceCount makes an actor believe that it keeps n records of idempotency keys.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"sync"
 
+	"github.com/vivarium-run/vivarium/actors/internal/failpoint"
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
 	"github.com/vivarium-run/vivarium/kv"
 )
@@ -69,6 +70,7 @@ func (f *flight) landed(err error) {
 		f.refuse = err
 	}
 	d := f.deltas[0]
+	failpoint.Reach(failpoint.TurnDurable)
 	for len(d.gate) > 0 {
 		gate := d.gate
 		d.gate = nil
@@ -78,6 +80,7 @@ func (f *flight) landed(err error) {
 		}
 		f.mu.Lock()
 	}
+	failpoint.Reach(failpoint.TurnReleased)
 	f.deltas[0] = nil
 	f.deltas = f.deltas[1:]
 	f.bytes -= d.bytes

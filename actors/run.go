@@ -10,6 +10,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/vivarium-run/vivarium/actors/internal/failpoint"
 	"github.com/vivarium-run/vivarium/hostfuncs"
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
 	"github.com/vivarium-run/vivarium/kv"
@@ -31,9 +32,13 @@ func (a *actor) runTurn(e *entry) error {
 	ctx, cut := context.WithCancelCause(ctx)
 	defer cut(nil)
 	t := a.begin(ctx, e)
+	failpoint.Reach(failpoint.TurnBegun)
 	a.mail.during(cut)
 	reply, err := e.run(t)
 	a.mail.during(nil)
+	if err == nil {
+		err = t.cut // whatever the guest made of a read that failed, it did not see what is there
+	}
 	if errors.Is(context.Cause(ctx), errKilled) { // whatever the guest made of it
 		err = abi.Wrap(abi.CodeUnavailable, errKilled) // soon there is no such actor
 	}
@@ -41,6 +46,7 @@ func (a *actor) runTurn(e *entry) error {
 		err = t.noteUsage(e.bare)
 	}
 	t.end()
+	failpoint.Reach(failpoint.TurnRan)
 	if err != nil {
 		return a.fail(e, t, err)
 	}
@@ -66,6 +72,9 @@ func (a *actor) fail(e *entry, t *turn, failure error) error {
 	}
 	for _, f := range t.undo {
 		f()
+	}
+	if failpoint.Omitted(failpoint.DropChanges) && !a.newborn {
+		a.commitTurn(t, &outbox{request: &request{}})
 	}
 	o := &outbox{request: e.request, err: failure}
 	settle := e.settle
@@ -172,6 +181,7 @@ func (a *actor) commit(d *kv.Delta, changes *kv.Overlay, o *outbox) {
 	d.N = a.number
 	a.flight.launch(changes, d.Size(), o)
 	a.h.cfg.Store.Commit(a.lease, d, a.flight.landed)
+	failpoint.Reach(failpoint.TurnHanded)
 }
 
 // release lets the outbox of a turn that writes nothing out, behind the deltas that it may have

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/vivarium-run/vivarium/actors/internal/failpoint"
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
 	"github.com/vivarium-run/vivarium/kv"
 	"github.com/vivarium-run/vivarium/tenants"
@@ -163,11 +164,14 @@ func (a *actor) deliver(name, body []byte) (*entry, error) {
 	}
 	id, h := a.id, a.h
 	carry := func() { // ends with the request's deadline at the latest; a host that drains does not wait for it
+		failpoint.Reach(failpoint.SendTaken)
 		_, err := h.post(h.ctx, p.receiver(id.Namespace), h.receiveEntry(p.sender(id.Namespace), n, &o))
+		failpoint.Reach(failpoint.SendReceived)
 		if errors.Is(err, errWaited) {
 			err = errStillBusy
 		}
 		h.tell(id, func(t *turn) (Reply, error) { return Reply{}, t.delivered(p, n, &o, err) })
+		failpoint.Reach(failpoint.SendNoted)
 	}
 	a.whenDurable(func() { go carry() }, func() {}) // a send of a refused turn is none
 	return nil, nil
@@ -199,7 +203,7 @@ func (h *Host) receiveEntry(from tenants.ActorID, n uint64, o *outgoing) *entry 
 	key := receivedKey(from.String())
 	e := newEntry(entryTurn, h.deadline(), func(t *turn) (Reply, error) {
 		done, err := t.counter(key)
-		if err != nil || n <= done {
+		if err != nil || n <= done && !failpoint.Omitted(failpoint.SendTwice) {
 			return Reply{}, err
 		}
 		if err := t.takeIn(from, o); err != nil {
@@ -270,20 +274,39 @@ func (a *actor) tellDone(name, body []byte) (*entry, error) {
 	}
 	n := binary.BigEndian.Uint64(body)
 	id, h := a.id, a.h
+	office := a.isPostOffice()
 	carry := func() { // as in deliver
+		failpoint.Reach(failpoint.PairQuiet)
+		if office {
+			// If a crash kept the sender from going it may still deliver what the office has, and needs the number.
+			if err := h.outlive(p.sender(id.Namespace)); abi.CodeOf(err) != abi.CodeActorNotFound {
+				h.tell(id, func(t *turn) (Reply, error) { return Reply{}, t.forgotten(p, n, err) })
+				return
+			}
+		}
 		e := newEntry(entryTurn, h.deadline(), func(t *turn) (Reply, error) {
 			done, err := t.counter(receivedKey(p.from))
-			if err == nil && done == n {
+			if err == nil && done <= n { // it is below n if the last sends were given up
 				t.changes.Delete(receivedKey(p.from))
 			}
 			return Reply{}, err
 		})
 		e.bare = true
 		_, err := h.post(h.ctx, p.receiver(id.Namespace), e)
+		failpoint.Reach(failpoint.PairReceiver)
 		h.tell(id, func(t *turn) (Reply, error) { return Reply{}, t.forgotten(p, n, err) })
+		failpoint.Reach(failpoint.PairSender)
 	}
 	a.whenDurable(func() { go carry() }, func() {})
 	return nil, nil
+}
+
+// outlive waits until an actor is not within a turn or its end, and returns CodeActorNotFound if it is gone.
+func (h *Host) outlive(id tenants.ActorID) error {
+	e := newEntry(entryTurn, h.deadline(), func(*turn) (Reply, error) { return Reply{}, nil })
+	e.bare = true
+	_, err := h.post(h.ctx, id, e)
+	return err
 }
 
 // forgotten ends the sender's side of a pair.
@@ -298,6 +321,14 @@ func (t *turn) forgotten(p pair, n uint64, failure error) error {
 	}
 	if last == n { // else there is a newer send, and its end will come
 		t.changes.Delete(sentKey(p.name))
+	}
+	row, ok, err := t.get(p.forgetKey())
+	if err != nil || !ok {
+		return err
+	}
+	// The newer send's end may have come already: the row is then its.
+	if _, body, err := cutAgendaRow(row); err != nil || len(body) == 8 && binary.BigEndian.Uint64(body) != n {
+		return err
 	}
 	t.changes.Delete(p.forgetKey())
 	return nil

@@ -46,6 +46,19 @@ func rows(t *testing.T, s *actorstest.Stack, id tenants.ActorID) map[string]int 
 	return n
 }
 
+// noted reports whether an actor knows that its sends are done, and keeps but the end of their pair.
+func noted(t *testing.T, s *actorstest.Stack, id tenants.ActorID) bool {
+	t.Helper()
+	kinds := ""
+	for it, err := range s.Store.Scan(t.Context(), id.Space(), kv.PrefixRange([]byte("g"))) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		kinds += string(it.Key[1:2])
+	}
+	return kinds == "f"
+}
+
 // Sends arrive once each, in order, after the turn that made them, and not at all if it fails.
 func TestSend(t *testing.T) {
 	s := openScript(t, nil)
@@ -77,7 +90,7 @@ func TestSendsLeaveNothing(t *testing.T) {
 	s := openScript(t, func(c *actors.Config) { c.Now = clock.Now })
 	a, b := s.Actor(tenants.Default, "script", "a"), s.Actor(tenants.Default, "script", "b")
 	s.MustDo(a, step("send", to(b), "do", appendTo("got")))
-	kvtest.Eventually(t, "the send to arrive", func() bool { return items(t, s, b, "got") == "got" && rows(t, s, a)["g"] == 1 })
+	kvtest.Eventually(t, "the send to arrive", func() bool { return items(t, s, b, "got") == "got" && noted(t, s, a) })
 	if n := rows(t, s, b); n["R"] != 1 {
 		t.Errorf("the receiver has %v, want its number", n)
 	}
@@ -115,6 +128,67 @@ func TestSendsThatFail(t *testing.T) {
 	log := s.Log(a)
 	if strings.Count(log, "was given up") != 2 {
 		t.Errorf("the log says\n%s", log)
+	}
+}
+
+// A pair is forgotten as a whole also when its last send was given up: what comes after begins at one again.
+func TestSendAfterOneGivenUp(t *testing.T) {
+	clock := actorstest.NewClock()
+	s := openScript(t, func(c *actors.Config) { c.Now = clock.Now })
+	a, b := s.Actor(tenants.Default, "script", "a"), s.Actor(tenants.Default, "script", "b")
+	settle := func() {
+		t.Helper()
+		kvtest.Eventually(t, "the pair to be forgotten", func() bool {
+			clock.Advance(10 * time.Second)
+			s.Host.Look()
+			return rows(t, s, a)["g"] == 0 && rows(t, s, a)["S"] == 0
+		})
+	}
+	s.MustDo(a, step("send", to(b), "do", appendTo("first")), step("send", to(b), "do", do(step("user", "no", "never"))))
+	settle()
+	if n := rows(t, s, b); n["R"] != 0 {
+		t.Errorf("the receiver has %v, want no number", n)
+	}
+	s.MustDo(a, step("send", to(b), "do", appendTo("second")))
+	settle()
+	if got := items(t, s, b, "second"); got != "second" {
+		t.Error("the send after the forgotten ones did not arrive")
+	}
+}
+
+// The end of a pair may come late, when there has been another send whose end is still to come.
+func TestLateEndOfPair(t *testing.T) {
+	clock := actorstest.NewClock()
+	s := openScript(t, func(c *actors.Config) { c.Now = clock.Now })
+	a, b := s.Actor(tenants.Default, "script", "a"), s.Actor(tenants.Default, "script", "b")
+	for i := range 2 {
+		key := fmt.Sprint("got/", i)
+		s.MustDo(a, step("send", to(b), "do", appendTo(key)))
+		kvtest.Eventually(t, "the send to be noted", func() bool { return items(t, s, b, key) == key && noted(t, s, a) })
+	}
+	actors.ForgetPair(s.Host, a, b, 1)
+	clock.Advance(time.Minute)
+	s.Host.Look()
+	kvtest.Eventually(t, "the pair to be forgotten", func() bool {
+		return rows(t, s, a)["g"] == 0 && rows(t, s, a)["S"] == 0 && rows(t, s, b)["R"] == 0
+	})
+}
+
+// After a crash in the middle of a sender's end both it and the post office have its sends. The office then
+// leaves the pair's numbers alone, or the sender could deliver again what is done.
+func TestPostOfficeOfLivingSender(t *testing.T) {
+	clock := actorstest.NewClock()
+	s := openScript(t, func(c *actors.Config) { c.Now = clock.Now })
+	a, b := s.Actor(tenants.Default, "script", "a"), s.Actor(tenants.Default, "script", "b")
+	s.MustDo(a, step("send", to(b), "do", appendTo("got")))
+	kvtest.Eventually(t, "the send to be noted", func() bool { return items(t, s, b, "got") == "got" && noted(t, s, a) })
+	if err := actors.PostEnd(s.Host, a, b, 1); err != nil {
+		t.Fatal(err)
+	}
+	office := tenants.PostOffice(tenants.Default)
+	kvtest.Eventually(t, "the office to be done", func() bool { return len(rows(t, s, office)) == 0 })
+	if n := rows(t, s, b)["R"]; n != 1 {
+		t.Errorf("the receiver has %d numbers, want that of the sender", n)
 	}
 }
 

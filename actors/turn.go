@@ -30,6 +30,7 @@ type turn struct {
 	effects     []func()        // what happens outside once the turn is durable, in order; see outbox
 	undo        []func()        // what is taken back if it never is
 	guest       bool            // the guest ran
+	cut         error           // why a read was cut off; the turn then fails, even if the guest ends well
 	open        bool            // the request stays open
 	replied     bool            // the operation reply has answered it
 	run         *hostfuncs.Call // of the guest, once it has begun
@@ -353,7 +354,8 @@ func (t *turn) get(key []byte) ([]byte, bool, error) {
 // readError tells a read that was cut off by the turn's deadline from one that failed.
 func (t *turn) readError(err error) error {
 	if t.ctx.Err() != nil {
-		return abi.Wrap(abi.CodeActionTimedOut, err)
+		t.cut = abi.Wrap(abi.CodeActionTimedOut, err)
+		return t.cut
 	}
 	return readError(err)
 }

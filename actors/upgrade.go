@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/vivarium-run/vivarium/actors/internal/failpoint"
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
 	"github.com/vivarium-run/vivarium/sandbox"
 	"github.com/vivarium-run/vivarium/tenants"
@@ -97,6 +98,8 @@ func (a *actor) swap(v *tenants.Version, code *sandbox.Version) {
 // higher of both, so that the newer code, which knows both shapes, does the work in both directions. If it
 // fails the actor keeps the version that it has until another is live.
 func (a *actor) change(ctx context.Context, v *tenants.Version) error {
+	failpoint.Reach(failpoint.UpgradeBegun)
+	defer failpoint.Reach(failpoint.UpgradeRan)
 	from := a.record.Version
 	if back := v.Number < from; back {
 		old, err := a.h.cfg.Registry.Version(a.id.Namespace, v.Module, from)

@@ -26,6 +26,7 @@
 //	decode TEXT          decodes base64, for $LAST
 //	pause N              waits N milliseconds inside the turn
 //	remember NAME        counts NAME in guest memory, and gives the count
+//	append KEY TEXT      adds a space and TEXT to the KV item KEY
 //
 // A byte argument $LAST stands for b of the step before, $ARGS, $CONTEXT and $CONN for the turn's arguments,
 // context and connection id; a number -1 for the turn's request.

@@ -131,7 +131,7 @@ func run(t *abi.Turn) abi.Reply {
 	}
 	note(t)
 	for _, key := range []string{fmt.Sprintf("on/%d/%s", t.Kind, t.Name), fmt.Sprintf("on/%d", t.Kind)} {
-		if op_kv_get(key) >= 0 {
+		if op_kv_get(key) != abi.Absent {
 			return stored(t, key)
 		}
 	}
@@ -258,6 +258,14 @@ func script(t *abi.Turn, steps []step) abi.Reply {
 		case "remember":
 			counts[arg(0)]++
 			last = outcome{N: counts[arg(0)]}
+		case "append":
+			before := ""
+			if n := op_kv_get(arg(0)); n >= 0 {
+				before = result()
+			} else if n != abi.Absent {
+				return abi.Reply{Status: abi.StatusHidden, Message: "cannot read what to append to"}
+			}
+			last = outcome{N: op_kv_put(arg(0), before+" "+arg(1))}
 		default:
 			last = perform(s)
 		}
