@@ -6,7 +6,7 @@ GUEST_ENV   = GOOS=wasip1 GOARCH=wasm
 PLUGINS     = examples/wasm/extism-as examples/wasm/extism-c examples/wasm/extism-rust
 BINDINGS    = examples/wasm/bindings-as examples/wasm/bindings-c examples/wasm/bindings-rust
 
-.PHONY: check test race fuzz bench bench-turn generate deps strace crash attack wasm figures types schedules
+.PHONY: check test race fuzz bench bench-turn generate deps strace crash model attack wasm figures types schedules
 
 # test passes everything: checks, all tests, the race detector where there is concurrency, and the
 # guests of other languages built again from their source, and what the host writes compiled.
@@ -57,10 +57,20 @@ ATTACKFLAGS ?= -attack.long
 attack:
 	go test -count=1 -v -timeout 60m ./e2e/attack $(ATTACKFLAGS)
 
-# crash kills the store under load for many rounds; the suite has a short form.
+# crash kills the store under load for many rounds, and a host at each step of each kind of work, some of
+# them twice; the suite has short forms of both.
 ROUNDS ?= 100
+STEPROUNDS ?= 2
 crash:
 	go test -count=1 -timeout 60m -run TestCrash ./kv/badgerkv -crash.rounds $(ROUNDS)
+	go test -count=1 -timeout 60m -v -run TestCrashPoints ./actors/model -crash.rounds $(STEPROUNDS)
+
+# model runs random operations against a host and against plain maps, with restarts and kills, and prints
+# what it did; the suite has a run of 100,000. MODELFLAGS=-model.seed=N replays one.
+MODELOPS ?= 1000000
+MODELFLAGS ?= -model.kills 30
+model:
+	go test -count=1 -timeout 120m -v -run 'TestModel$$' ./actors/model -model.ops $(MODELOPS) $(MODELFLAGS)
 
 # figures measures what the sandbox costs, beside the engine without it, and writes docs/figures.md. It
 # takes some five minutes and 4 GB.
