@@ -606,6 +606,25 @@ func TestQueueHandlerMissesAnotherActor(t *testing.T) {
 	}
 }
 
+// An attempt that fails because another actor is in a bad way is an attempt all the same: the message does not
+// come first for ever.
+func TestQueueHandlerMeetsABrokenActor(t *testing.T) {
+	s := openTimed(t, "")
+	broken := s.Actor(tenants.Default, "hooked", "broken")
+	s.MustDo(broken, S("kv_put", fmt.Sprintf("on/%d", abi.KindWake), actorstest.Script(S("trap"))), S("sleep"))
+	s.eventually("the broken actor to be left alone", func() bool {
+		_, err := s.Do(broken, S("kv_get", "x"))
+		return abi.CodeOf(err) == abi.CodeCrashLoop
+	})
+	id := s.Actor(tenants.Default, "script", "a")
+	s.handle(id, S("call", target{ID: broken.String()}, "nop", "[]"), S("host", int(abi.CodeCrashLoop)))
+	s.MustDo(id, S("queue_send", "", "jobs", "1"), S("queue_send", "", "jobs", "2"))
+	s.eventually("an attempt at each", func() bool {
+		list := s.waiting(id)
+		return len(list) == 2 && list[0].Attempts == 1 && list[1].Attempts == 1
+	})
+}
+
 // Whoever else waits for an actor is not told that it is not there, because its guest says so of another one.
 func TestActionMissesAnotherActor(t *testing.T) {
 	s := openTimed(t, "")

@@ -107,15 +107,22 @@ func (a *actor) fail(e *entry, t *turn, failure error) error {
 }
 
 // isRefusal reports whether a failure is a refusal of ours, which does not count as an attempt at work
-// that a durable record began.
+// that a durable record began. What a guest passes on is one only if it concerns the whole host: another actor
+// that is broken for good would otherwise hold up the work for good.
 func isRefusal(err error) bool {
 	switch abi.CodeOf(err) {
-	case abi.CodeActorOverloaded, abi.CodeUnavailable, abi.CodeStorageFull, abi.CodeHostBusy, abi.CodeActorNoVersion, abi.CodeActorConflict,
-		abi.CodeCrashLoop, abi.CodeInternal, abi.CodeOutcomeUnknown:
+	case abi.CodeUnavailable, abi.CodeStorageFull, abi.CodeHostBusy, abi.CodeInternal, abi.CodeOutcomeUnknown:
 		return true
+	case abi.CodeActorOverloaded, abi.CodeActorNoVersion, abi.CodeActorConflict, abi.CodeCrashLoop:
+		return !errors.As(err, new(passedOn))
 	}
 	return false
 }
+
+// passedOn is a failure of an operation that a guest ended its turn with.
+type passedOn struct{ error }
+
+func (p passedOn) Unwrap() error { return p.error }
 
 // begin makes the next turn.
 func (a *actor) begin(ctx context.Context, e *entry) *turn {
@@ -350,7 +357,7 @@ func (a *actor) readReply(t *turn, k *ask, r *abi.Reply) (Reply, error) {
 	case abi.StatusHidden:
 		return Reply{}, a.hidden(r.Message)
 	case abi.StatusHost:
-		return Reply{}, t.hostFailure(r)
+		return Reply{}, passedOn{t.hostFailure(r)}
 	case abi.StatusNoName:
 		return Reply{}, a.noAction(k.Name)
 	}
