@@ -109,7 +109,7 @@ func (t *turn) send(target []byte, o outgoing) error {
 	if err != nil {
 		return err
 	}
-	if t.a.agenda.counts[agendaOutgoing]+t.sends >= abi.MaxSends {
+	if t.dueRows(agendaOutgoing) >= abi.MaxSends {
 		return &abi.Error{Code: abi.CodeTooManySends, Retry: time.Second}
 	}
 	p := pair{from: t.a.id.String(), to: id.String(), name: id.String()}
@@ -122,10 +122,9 @@ func (t *turn) send(target []byte, o outgoing) error {
 	if err != nil {
 		return err
 	}
-	if err := t.put(p.key(n+1), agendaRow(t.now, body)); err != nil {
+	if err := t.dueRow(agendaOutgoing, p.key(n + 1)[2:], t.now, body); err != nil {
 		return err
 	}
-	t.sends++
 	t.setCounter(sentKey(p.to), n+1)
 	return nil
 }

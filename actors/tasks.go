@@ -126,7 +126,7 @@ func (t *turn) startTask(k *task, body, context []byte, due time.Time) (string, 
 		return "", abi.Errorf(abi.CodeNotSupported, "a module without a manifest has no turn for a task's outcome")
 	case len(context) > abi.MaxTaskContext:
 		return "", abi.Errorf(abi.CodeInvalidArgument, "a task's context is larger than %d bytes", abi.MaxTaskContext)
-	case t.a.agenda.counts[agendaTask]+t.tasks >= abi.MaxTasks:
+	case t.dueRows(agendaTask) >= abi.MaxTasks:
 		return "", &abi.Error{Code: abi.CodeTooManyTasks, Retry: time.Second}
 	}
 	var random [16]byte
@@ -138,16 +138,15 @@ func (t *turn) startTask(k *task, body, context []byte, due time.Time) (string, 
 	if err != nil {
 		return "", abi.Errorf(abi.CodeInvalidArgument, "the task cannot be written down: %s", clip(err.Error()))
 	}
-	if err := t.put(taskKey(id), agendaRow(due, row)); err != nil {
-		return "", err
-	}
 	if len(body) > 0 {
 		if err := t.put(taskBodyKey(id), body); err != nil {
-			t.changes.Delete(taskKey(id)) // the guest was told that there is no task
 			return "", err
 		}
 	}
-	t.tasks++
+	if err := t.dueRow(agendaTask, []byte(id), due, row); err != nil {
+		t.changes.Delete(taskBodyKey(id)) // the guest is told that there is no task
+		return "", err
+	}
 	return id, nil
 }
 
@@ -197,7 +196,7 @@ func (t *turn) CancelTask(id string) (bool, error) {
 	if err != nil || !ok {
 		return false, err
 	}
-	if err := t.delete(taskKey(id)); err != nil {
+	if err := t.dropRow(agendaTask, []byte(id)); err != nil {
 		return false, err
 	}
 	t.changes.Delete(taskBodyKey(id))
@@ -237,6 +236,9 @@ func (t *turn) writeTask(id string, k *task, due time.Time) error {
 
 // endTask deletes a task's rows.
 func (t *turn) endTask(id string) {
+	if t.hasRow(taskKey(id)) {
+		t.grow(agendaTask, -1)
+	}
 	t.changes.Delete(taskKey(id))
 	t.changes.Delete(taskBodyKey(id))
 }

@@ -109,9 +109,13 @@ func TestTaskLimits(t *testing.T) {
 	for range abi.MaxTasks {
 		steps = append(steps, step("task_timer", 1_000_000, ""))
 	}
-	s.MustDo(id, steps...)
+	first := s.MustDo(id, steps...)[0].B
 	if code := lastCode(t, s, id, step("task_timer", 1, "")); code != abi.CodeTooManyTasks {
 		t.Errorf("one more: %v", code)
+	}
+	s.MustDo(id, step("task_cancel", first), step("task_timer", 1_000_000, ""))
+	if code := lastCode(t, s, id, step("task_timer", 1, "")); code != abi.CodeTooManyTasks {
+		t.Errorf("one more than after one was cancelled: %v", code)
 	}
 }
 

@@ -41,9 +41,7 @@ type turn struct {
 	made        int             // ids that the turn has given; see newID
 	events      int
 	calls       int                     // of other actors
-	sends       int                     // that the turn adds
 	relayed     map[abi.Code]*abi.Error // what other actors answered, which the guest may pass on
-	tasks       int                     // that the turn adds
 	fetches     int
 	outboxBytes int
 	varBytes    int // of all Extism vars, -1 until known
