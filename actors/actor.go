@@ -350,14 +350,6 @@ func (a *actor) serve(e *entry) bool {
 		e.answer(Reply{}, err)
 	}
 	a.putBack(e, err)
-	switch leave := a.leave; {
-	case err != nil:
-	case leave == goToSleep:
-		a.mail.nudge()
-	case leave == beDestroyed && !a.newborn:
-		a.sayGoodbye()
-		return a.destroy(newEntry(entryDestroy, e.deadline, nil))
-	}
 	if gone || err != nil && a.newborn {
 		a.mail.fail(errNoActor) // it never was, or is no more
 		return false
@@ -365,6 +357,14 @@ func (a *actor) serve(e *entry) bool {
 	if a.newborn {
 		a.newborn = false
 		a.h.settle(a)
+	}
+	switch leave := a.leave; {
+	case err != nil:
+	case leave == goToSleep:
+		a.mail.nudge()
+	case leave == beDestroyed:
+		a.sayGoodbye()
+		return a.destroy(newEntry(entryDestroy, e.deadline, nil))
 	}
 	return true
 }

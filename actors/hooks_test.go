@@ -93,6 +93,23 @@ func TestCrashLoop(t *testing.T) {
 	}
 }
 
+// An actor may end itself as soon as it is made: whoever made it is told that it was, and it is gone.
+func TestDestroyAtBirth(t *testing.T) {
+	s := openScript(t, nil)
+	at := actorstest.Address(t, tenants.Default, "hooked", "brief")
+	info, err := s.Host.Create(t.Context(), at, actors.CreateOptions{Input: []byte(actorstest.Script(step("destroy")))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	kvtest.Eventually(t, "the actor to go", func() bool {
+		_, err := s.Host.Get(t.Context(), info.ID)
+		return abi.CodeOf(err) == abi.CodeActorNotFound
+	})
+	if _, created, err := s.Host.GetOrCreate(t.Context(), at, actors.CreateOptions{}); err != nil || !created {
+		t.Errorf("its key is not free: %v", err)
+	}
+}
+
 // A turn may destroy its own actor; the hook destroy runs, what it sends arrives, and the actor is gone
 // whatever the hook does.
 func TestDestroyHook(t *testing.T) {

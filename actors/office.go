@@ -31,7 +31,7 @@ func (a *actor) leaveSends() error {
 				return readError(err)
 			}
 			ops = append(ops, kv.Op{Key: agendaKey(kind, append([]byte(a.id.String()), it.Key[2:]...)), Value: bytes.Clone(it.Value)})
-			if size += len(it.Value); size >= handOver {
+			if size += len(it.Value); size >= handOver || len(ops) >= abi.MaxDeltaOps {
 				if err := a.h.mail(a.id.Namespace, ops); err != nil {
 					return err
 				}

@@ -7,7 +7,8 @@
 //
 //	[[{"op":"kv_put","b":["key","value"]}, {"op":"kv_get","b":["key"]}]]  ->  [{"n":0}, {"n":5,"b":"value"}]
 //
-// The action run takes the key of a script in KV, nop does nothing, echo gives its arguments.
+// The action run takes the key of a script in KV, nop does nothing, echo gives its arguments. A creation input that
+// is a list of steps is what the creation does.
 //
 // b are the byte arguments, as text, n the numbers, each in the order of the operation. A failed operation
 // gives {"n":-code,"error":"…"} and the script goes on. Steps that are no operation:

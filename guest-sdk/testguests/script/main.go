@@ -130,6 +130,10 @@ func run(t *abi.Turn) abi.Reply {
 		return script(t, args[0])
 	}
 	note(t)
+	var made []step
+	if t.Kind == abi.KindCreate && json.Unmarshal(t.Args, &made) == nil && len(made) > 0 {
+		return script(t, made)
+	}
 	for _, key := range []string{fmt.Sprintf("on/%d/%s", t.Kind, t.Name), fmt.Sprintf("on/%d", t.Kind)} {
 		if op_kv_get(key) != abi.Absent {
 			return stored(t, key)
