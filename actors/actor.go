@@ -228,15 +228,6 @@ func (a *actor) view() kv.View {
 	return kv.View{Layers: a.flight.layers(&kv.Overlay{}), Store: a.h.cfg.Store, Space: a.id.Space()}
 }
 
-// readOptional is read for a row that may not be there.
-func (a *actor) readOptional(key []byte) ([]byte, error) {
-	b, err := a.read(key)
-	if errors.Is(err, kv.ErrNotFound) {
-		return nil, nil
-	}
-	return b, err
-}
-
 // mayRest reports whether the actor may sleep, as far as it is its own business. It may not while requests
 // are open, since what answers them may be in the guest's memory, or while work on its agenda goes on
 // elsewhere, which would begin again. A host that stops waits, with a bound, for those requests whose answer

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/vivarium-run/vivarium/actors/internal/egress"
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
 	"github.com/vivarium-run/vivarium/tenants"
 )
@@ -27,7 +28,6 @@ type courier struct {
 	cancel context.CancelFunc
 	task   *task
 	lineage
-	body     []byte // that it is to send
 	envelope []byte // the outcome, if it is known already
 	free     func() // gives back the memory that it may take
 	resumed  bool   // the work began in an earlier life of the actor
@@ -91,9 +91,6 @@ func (a *actor) doTask(name, row []byte) (*entry, error) {
 	c := &courier{h: a.h, actor: a.id, record: a.record, id: id, task: k, lineage: k.lineage(a)}
 	c.envelope, c.free = a.outcomes.take(id)
 	if k.Kind != taskTimer && c.envelope == nil {
-		if c.body, err = a.readOptional(taskBodyKey(id)); err != nil {
-			return nil, err
-		}
 		c.resumed, c.current = k.Life != a.generation(), k.Life>>32 == a.lease.Epoch.Boot
 	}
 	c.ctx, c.cancel = context.WithCancel(a.h.ctx)
@@ -203,13 +200,47 @@ func (c *courier) callOnce(ctx context.Context) (Reply, error) {
 	if err != nil {
 		return Reply{}, err
 	}
-	e, err := c.h.actionEntry(Request{Action: c.task.Action, Args: c.body})
+	args, free, err := c.body(ctx)
+	if err != nil {
+		return Reply{}, err
+	}
+	defer free()
+	e, err := c.h.actionEntry(Request{Action: c.task.Action, Args: args})
 	if err != nil {
 		return Reply{}, err
 	}
 	e.outside, e.deadline, e.lineage = true, c.deadline(), from
 	e.limit = c.limit
 	return c.h.post(ctx, id, e)
+}
+
+// body reads what the task sends: a request's body or an action's arguments. Large ones wait for a room, which free
+// gives back.
+func (c *courier) body(ctx context.Context) (b []byte, free func(), err error) {
+	free = func() {}
+	if c.task.Size == 0 {
+		return nil, free, nil
+	}
+	if c.task.Size > smallAnswer {
+		if free, err = c.h.bodies.take(ctx, c.actor.Namespace); err != nil {
+			return nil, nil, abi.Wrap(abi.CodeActionTimedOut, err)
+		}
+	}
+	if b, err = c.h.cfg.Store.Get(ctx, c.actor.Space(), taskBodyKey(c.id)); err != nil {
+		free()
+		return nil, nil, readError(err)
+	}
+	return b, free, nil
+}
+
+// ask sends the request of a fetch and returns the head of the answer.
+func (c *courier) ask(ctx context.Context, p egress.Policy) (*egress.Response, error) {
+	b, free, err := c.body(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer free()
+	return c.h.egress.Do(ctx, string(c.actor.Namespace), p, *c.task.Fetch, b)
 }
 
 // locate returns the actor of a target, which is made if the target says so.
@@ -250,7 +281,7 @@ func (c *courier) fetch() []byte {
 		return fetchFailure(err)
 	}
 	c.free = small
-	r, err := c.h.egress.Do(ctx, string(c.actor.Namespace), p, *c.task.Fetch, c.body)
+	r, err := c.ask(ctx, p)
 	if err != nil {
 		return fetchFailure(err)
 	}

@@ -196,6 +196,35 @@ func TestFetchTasksOverlap(t *testing.T) {
 	awaitNoTasks(t, s, id)
 }
 
+// What tasks send is in memory only for as many of a namespace's as have room; the others wait on disk.
+func TestLargeBodiesWaitOnDisk(t *testing.T) {
+	const n, share = 20, 16
+	var arrived atomic.Int32
+	free := make(chan struct{})
+	s, url := openFetch(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if b, err := io.ReadAll(r.Body); err != nil || r.Method == "POST" && len(b) != 70<<10 {
+			t.Errorf("a body of %d bytes, %v", len(b), err)
+		}
+		arrived.Add(1)
+		<-free
+	}), nil)
+	id := s.Actor(tenants.Default, "script", "a")
+	for range n {
+		s.MustDo(id, step("task_fetch", abi.FetchRequest{Method: "POST", URL: url}, strings.Repeat("x", 70<<10), ""))
+	}
+	kvtest.Eventually(t, "the share to arrive", func() bool { return arrived.Load() == share })
+	s.MustDo(id, step("task_fetch", get(url), "", "")) // has no body, and cannot be what fills the rooms
+	time.Sleep(100 * time.Millisecond)                 // for those that may not
+	if got := arrived.Load(); got > share+1 {
+		t.Errorf("%d bodies are in memory, want %d", got, share)
+	}
+	close(free)
+	awaitNoTasks(t, s, id)
+	if got := arrived.Load(); got != n+1 {
+		t.Errorf("%d requests arrived, want %d", got, n+1)
+	}
+}
+
 // A fetch that a process did not see the end of is made again by the next, and its effect is there once.
 func TestFetchTaskOverARestart(t *testing.T) {
 	var hits atomic.Int32

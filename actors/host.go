@@ -119,6 +119,7 @@ type Host struct {
 	couriers  sync.WaitGroup // of tasks; they end with ctx
 	small     *rooms
 	large     *rooms
+	bodies    *rooms
 
 	clockMu sync.Mutex // guards clock
 	clock   time.Time  // the latest that anybody was shown
@@ -150,6 +151,7 @@ func Start(cfg Config) (*Host, error) {
 		instances: newInstances(cfg.MaxInstances),
 		small:     newRooms(smallRooms),
 		large:     newRooms(largeRooms),
+		bodies:    newRooms(bodyRooms),
 		logs:      newLogs(),
 		events:    newEvents(),
 		awake:     map[tenants.ActorID]*actor{},

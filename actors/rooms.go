@@ -13,10 +13,13 @@ import (
 // for the host to run out of it. So a fetch takes a small room before it begins, and a large one when its
 // answer outgrows that; it gives both back when the actor has the answer. The server waits meanwhile. A large
 // room waits for nobody but an actor, so the two kinds cannot block each other.
+//
+// What tasks send is on disk until a server or an actor has it, and what is not small takes a room, too.
 const (
 	smallAnswer = 64 << 10
 	smallRooms  = 2048 // 128 MiB in all
 	largeRooms  = 32   // 256 MiB
+	bodyRooms   = 64   // 256 MiB
 )
 
 // rooms are places for answers. A namespace has a quarter of them at most.

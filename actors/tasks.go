@@ -31,6 +31,7 @@ type task struct {
 	Version  int               `json:"version,omitempty"`
 	Target   *abi.Target       `json:"target,omitempty"`
 	Action   string            `json:"action,omitempty"`
+	Size     int               `json:"size,omitempty"` // of the body, in a row of its own
 	Context  []byte            `json:"context,omitempty"`
 	Request  uint64            `json:"request,omitempty"`  // that the task was begun for
 	Deadline int64             `json:"deadline,omitempty"` // of it, ms since 1970; zero if it has none
@@ -132,7 +133,7 @@ func (t *turn) startTask(k *task, body, context []byte, due time.Time) (string, 
 	var random [16]byte
 	t.Random(random[:])
 	id := hex.EncodeToString(random[:])
-	k.Context, k.Life = bytes.Clone(context), t.a.generation()
+	k.Size, k.Context, k.Life = len(body), bytes.Clone(context), t.a.generation()
 	t.hand(k)
 	row, err := json.Marshal(k)
 	if err != nil {

@@ -58,7 +58,7 @@ func (c *courier) begin(ctx context.Context) (*egress.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.h.egress.Do(ctx, string(c.actor.Namespace), p, *c.task.Fetch, c.body)
+	return c.ask(ctx, p)
 }
 
 // parts brings what is gathered until the end.
