@@ -3,6 +3,7 @@ package actors_test
 import (
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -58,6 +59,29 @@ func TestWakeAndSleepHooks(t *testing.T) {
 	}
 	if n := len(heads(s, id, abi.KindSleep)); n != 3 {
 		t.Errorf("the hook sleep ran %d times", n)
+	}
+}
+
+// A sleeping actor that a thousand requests hit at once wakes once. Those past its mailbox are told to come again.
+func TestCrowdWakesOnce(t *testing.T) {
+	s := openScript(t, nil)
+	id := s.Actor(tenants.Default, "hooked", "a")
+	s.MustDo(id, step("sleep"))
+	asleep(t, s)
+	var served atomic.Int64
+	each(1000, func(int) {
+		switch _, err := s.Call(id, "nop"); {
+		case err == nil:
+			served.Add(1)
+		case abi.CodeOf(err) != abi.CodeActorOverloaded:
+			t.Error(err)
+		}
+	})
+	if served.Load() < 256 { // the mailbox
+		t.Errorf("%d were served", served.Load())
+	}
+	if got := heads(s, id, abi.KindWake); len(got) != 2 || !strings.Contains(got[1], abi.WakeSleep) { // at first, and now
+		t.Errorf("it woke as %q", got)
 	}
 }
 
