@@ -111,7 +111,7 @@ func TestRawResponseInParts(t *testing.T) {
 	f := newFixture(t)
 	path := "/gateway/" + f.actor("room", tenants.EmptyKey).String() + "/request/x"
 	next := make(chan string)
-	broken := make(chan struct{})
+	broken := make(chan struct{}, 1)
 	f.host.raw = func(context.Context, actors.RawRequest) (*actors.RawResponse, error) {
 		return &actors.RawResponse{Head: abi.ResponseHead{Status: 200, Header: map[string][]string{"content-type": {typeSSE}}}, Next: func(ctx context.Context) ([]byte, error) {
 			select {
@@ -146,11 +146,10 @@ func TestRawResponseInParts(t *testing.T) {
 			t.Errorf("got %q, %v", got, err)
 		}
 	}
-	close(broken)
+	broken <- struct{}{}
 	if _, err := b.ReadString('\n'); err == nil || err == io.EOF {
 		t.Errorf("a broken answer ends with %v", err)
 	}
-	broken = make(chan struct{})
 	_, b = open()
 	next <- "last"
 	close(next)
