@@ -129,9 +129,10 @@ func TestDestroyAtBirth(t *testing.T) {
 		_, err := s.Host.Get(t.Context(), info.ID)
 		return abi.CodeOf(err) == abi.CodeActorNotFound
 	})
-	if _, created, err := s.Host.GetOrCreate(t.Context(), at, actors.CreateOptions{}); err != nil || !created {
-		t.Errorf("its key is not free: %v", err)
-	}
+	kvtest.Eventually(t, "its key to be free", func() bool {
+		_, created, err := s.Host.GetOrCreate(t.Context(), at, actors.CreateOptions{})
+		return err == nil && created
+	})
 }
 
 // A turn may destroy its own actor; the hook destroy runs, what it sends arrives, and the actor is gone
