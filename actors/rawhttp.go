@@ -149,9 +149,9 @@ func (h *Host) clientGone(id tenants.ActorID, r *request) {
 	_ = a.mail.put(e)            // an actor that takes nothing more loses its requests
 }
 
-// goneEntry is the turn of the hook gone.
+// goneEntry is the turn of the hook gone, whose time begins when it runs.
 func (a *actor) goneEntry(r *request) *entry {
-	e := newEntry(entryTurn, time.Now().Add(hookTime), func(t *turn) (Reply, error) {
+	e := newEntry(entryTurn, a.h.deadline(), func(t *turn) (Reply, error) {
 		t.served = r.id
 		return t.runGuest(&ask{Turn: abi.Turn{Kind: abi.KindGone}})
 	})
