@@ -67,6 +67,10 @@ func cpuDetail(limit time.Duration) string {
 	return fmt.Sprintf("compiling takes more than %v of processor time", limit)
 }
 
+func memoryDetail(limit int64) string {
+	return fmt.Sprintf("compiling takes more than %d MiB of memory", limit>>20)
+}
+
 // unavailable is the failure of a step on our side.
 func unavailable(step string, err error) *Error {
 	return &Error{Kind: KindUnavailable, Detail: step, Err: err}

@@ -2,6 +2,7 @@ package compile
 
 import (
 	"errors"
+	"os"
 	"os/exec"
 	"syscall"
 
@@ -19,4 +20,12 @@ func awaitExit(cmd *exec.Cmd) (reaped bool, err error) {
 			return false, nil
 		}
 	}
+}
+
+// peakMemory returns the most bytes that were resident in the worker, or in its launcher.
+func peakMemory(s *os.ProcessState) int64 {
+	if u, ok := s.SysUsage().(*syscall.Rusage); ok {
+		return int64(u.Maxrss) << 10
+	}
+	return 0
 }

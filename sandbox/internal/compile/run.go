@@ -263,7 +263,10 @@ func (c *Compiler) whyDead(ctx context.Context, state *os.ProcessState, waitErr 
 	case signal != 0 && cpu >= c.cfg.CPUTime/4*3, bytes.Contains(stderr, []byte("SIGXCPU: ")): // see watchCPU
 		e.Kind, e.Detail = KindCPU, cpuDetail(c.cfg.CPUTime)
 	case bytes.Contains(stderr, []byte("out of memory")), bytes.Contains(stderr, []byte("cannot allocate memory")):
-		e.Kind, e.Detail = KindMemory, fmt.Sprintf("compiling takes more than %d MiB of memory", c.cfg.MemoryBytes>>20)
+		e.Kind, e.Detail = KindMemory, memoryDetail(c.cfg.MemoryBytes)
+	case bytes.HasPrefix(stderr, []byte("SIGSEGV: ")) && peakMemory(state) >= c.cfg.MemoryBytes/4*3:
+		// Go's collector follows a nil pointer when the kernel refuses it memory for its own queues.
+		e.Kind, e.Detail = KindMemory, memoryDetail(c.cfg.MemoryBytes)
 	case signal != 0:
 		e.Kind, e.Detail = KindCrashed, fmt.Sprintf("the worker was killed by signal %d", int(signal))
 	case state.ExitCode() == exitFailed:
