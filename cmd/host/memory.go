@@ -1,19 +1,21 @@
 package main
 
 import (
+	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
 	"time"
 )
 
-// Memory that Go holds without need goes back to the system once the process is idle: what a burst of
+// Memory that Go holds without need goes back to the system once the process is nearly idle: what a burst of
 // uploads or of guests leaves would otherwise stay for minutes, because the collector runs by growth and
-// an idle process does not grow. It is done only after some growth, since it costs a collection.
+// an idle process does not grow. A host is hardly ever quite idle: one client that calls a hundred times a
+// second is a tenth of a processor. It is done only after some growth, since it costs a collection.
 const (
 	memoryTick  = 2 * time.Second
 	memoryWorth = 24 << 20         // bytes that have come since the last time, at least
 	memoryPause = 10 * time.Second // between two times
-	idleShare   = 10               // idle is less than a tenth of a processor
+	idleShare   = 4                // idle is less than a quarter of the processors
 )
 
 // memoryState decides when memory is given back. It is a plain function of what it is shown.
@@ -27,7 +29,8 @@ type memoryState struct {
 // tick reports whether to give memory back now. cpu is what the process has used in all, held the bytes
 // that Go has of the system's. What of them is garbage only a collection can tell, so growth decides.
 func (s *memoryState) tick(now time.Time, cpu time.Duration, held int64) bool {
-	idle := s.began && cpu-s.cpu < memoryTick/idleShare
+	processors := time.Duration(runtime.GOMAXPROCS(0))
+	idle := s.began && cpu-s.cpu < memoryTick*processors/idleShare
 	s.cpu, s.began, s.floor = cpu, true, min(s.floor, held)
 	return idle && held-s.floor >= memoryWorth && !now.Before(s.next)
 }
