@@ -74,9 +74,12 @@ func (b *blobs) referLocked(d Digest, bytes int64) {
 	f.refs++
 }
 
-// keep gives a staged file its name and refers to it. It returns once the name is on disk. A file
+// keep gives a staged file its name and refers to it. It returns once both are on disk. A file
 // that has the name already is replaced: it has the same bytes, or it is damaged.
 func (b *blobs) keep(st *Staged) error {
+	if err := st.sync(b.dir); err != nil { // first, or the name could stand for less than all of it
+		return fileError("keep module file", err)
+	}
 	if err := b.rename(st); err != nil {
 		return fileError("keep module file", err)
 	}

@@ -39,6 +39,7 @@ func fileName(wasm string) string { return Digest(sha256.Sum256([]byte(wasm))).S
 func TestStage(t *testing.T) {
 	r, _ := newDisk(t).open(t)
 	coded := abi.Errorf(abi.CodeUnsupportedType, "no")
+	much := func(n int) io.Reader { return io.LimitReader(endless{}, int64(n)) }
 	tests := []struct {
 		name string
 		src  io.Reader
@@ -52,10 +53,18 @@ func TestStage(t *testing.T) {
 		{"breaks off", io.MultiReader(strings.NewReader("12"), iotest.ErrReader(io.ErrUnexpectedEOF)), abi.CodeInvalidRequest},
 		{"too slow", iotest.ErrReader(os.ErrDeadlineExceeded), abi.CodeBodyTooSlow},
 		{"error with a code", iotest.ErrReader(coded), abi.CodeUnsupportedType},
+		{"all that is held", much(heldBytes), 0},
+		{"more than is held", much(heldBytes + 1), 0},
+		{"more than is held, breaks off", io.MultiReader(much(heldBytes+1), iotest.ErrReader(io.ErrUnexpectedEOF)), abi.CodeInvalidRequest},
+		{"more than is held, above the limit", much(heldBytes + 9), abi.CodeBodyTooLarge},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			st, err := r.Stage(tt.src, 8)
+			limit := int64(8)
+			if strings.Contains(tt.name, "held") {
+				limit += heldBytes
+			}
+			st, err := r.Stage(tt.src, limit)
 			if tt.want != 0 {
 				wantCode(t, err, tt.want)
 				wantFiles(t, r.blobs.dir)
@@ -68,8 +77,10 @@ func TestStage(t *testing.T) {
 			if err != nil || int64(len(b)) != st.Bytes || Digest(sha256.Sum256(b)) != st.Digest {
 				t.Errorf("ReadAll = %q, %v, of %+v", b, err, st)
 			}
-			if info, err := os.Stat(st.path); err != nil || info.Mode() != 0o600 {
-				t.Errorf("mode %v, %v, want 0600", info.Mode(), err)
+			if info, err := os.Stat(st.path); st.Bytes > heldBytes && (err != nil || info.Mode() != 0o600) {
+				t.Errorf("%v, %v, want a file of mode 0600", info, err)
+			} else if st.Bytes <= heldBytes && err == nil {
+				t.Error("a small upload has a file")
 			}
 			st.Discard()
 			st.Discard()
@@ -122,8 +133,8 @@ func TestOpenAfterCrash(t *testing.T) {
 	d := disk{filepath.Join(t.TempDir(), "da[ta]*")} // not a pattern
 	r, closeAll := d.open(t)
 	mustPublish(t, r, "x", sdk(Default, "m", "a"), true)
-	if _, err := r.Stage(strings.NewReader("half"), 8); err != nil { // never discarded
-		t.Fatal(err)
+	if st, err := r.Stage(io.LimitReader(endless{}, heldBytes+1), 1<<20); err != nil || st.path == "" { // never discarded
+		t.Fatal(st, err)
 	}
 	closeAll()
 	orphan := fileName("no record")
