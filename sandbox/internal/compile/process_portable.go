@@ -35,6 +35,3 @@ var began = time.Now()
 
 // cpuTime returns the wall time, which is never less.
 func cpuTime() time.Duration { return time.Since(began) }
-
-// syncDir does nothing: names cannot be synced here.
-func syncDir(string) error { return nil }

@@ -106,8 +106,9 @@ func onlyEntry(box, cacheDir string) (key string, err error) {
 	return file.Name(), nil
 }
 
-// install copies the worker's file into the cache and returns its entry once it is on disk. It is a copy
-// because a file that the worker made may have other names or open descriptors; its mode and owner are
+// install copies the worker's file into the cache and returns its entry. Nothing is synced: an entry that a
+// crash has cut off does not have the checksum of its note and is made again, and a sync here is one that the
+// commits of actors would wait for. It is a copy because a file that the worker made may have other names or open descriptors; its mode and owner are
 // the worker's too.
 func (c *Compiler) install(runDir, key string) (Entry, error) {
 	e := Entry{Name: c.names.dir + "/" + key}
@@ -124,7 +125,7 @@ func (c *Compiler) install(runDir, key string) (Entry, error) {
 		return e, &Error{Kind: KindSize, Detail: fmt.Sprintf("the compiled code has %d bytes, more than %d", info.Size(), c.cfg.EntryBytes)}
 	}
 	staged := filepath.Join(runDir, stagedName)
-	if e.Size, e.Checksum, err = copySynced(staged, io.LimitReader(from, c.cfg.EntryBytes), c.header()); err != nil {
+	if e.Size, e.Checksum, err = copyEntry(staged, io.LimitReader(from, c.cfg.EntryBytes), c.header()); err != nil {
 		return e, err
 	}
 	dir := filepath.Join(c.cfg.CacheDir, c.names.dir)
@@ -141,7 +142,7 @@ func (c *Compiler) install(runDir, key string) (Entry, error) {
 	if err := os.Rename(staged, filepath.Join(dir, key)); err != nil {
 		return e, err
 	}
-	return e, errors.Join(syncDir(dir), syncDir(c.cfg.CacheDir))
+	return e, nil
 }
 
 // A note beside an entry holds what the host knew of it when it put it there, so that the same bytes
@@ -156,7 +157,7 @@ func writeNote(path string, e Entry) error {
 	if err != nil {
 		return err
 	}
-	_, _, err = copySynced(path, bytes.NewReader(text), nil)
+	_, _, err = copyEntry(path, bytes.NewReader(text), nil)
 	return err
 }
 
@@ -190,8 +191,8 @@ func (c *Compiler) header() []byte {
 	return append([]byte("WAZEVO"), append([]byte{byte(len(version))}, version...)...)
 }
 
-// copySynced copies from into a new file, which must begin with header, and syncs it.
-func copySynced(path string, from io.Reader, header []byte) (size int64, checksum string, err error) {
+// copyEntry copies from into a new file, which must begin with header.
+func copyEntry(path string, from io.Reader, header []byte) (size int64, checksum string, err error) {
 	to, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return 0, "", err
@@ -210,5 +211,5 @@ func copySynced(path string, from io.Reader, header []byte) (size int64, checksu
 	if err != nil {
 		return 0, "", err
 	}
-	return n + int64(len(begin)), hex.EncodeToString(h.Sum(nil)), to.Sync()
+	return n + int64(len(begin)), hex.EncodeToString(h.Sum(nil)), nil
 }
