@@ -53,7 +53,7 @@ type Config struct {
 	// Quantum is the gas after which a guest asks the host whether it may go on. Zero means 1,000,000,
 	// a fraction of a millisecond.
 	Quantum int64
-	// StackBytes bounds the frames of a call, as they are estimated. Zero means 16 MiB.
+	// StackBytes bounds the frames of a call, as they are estimated. Zero means 8 MiB.
 	StackBytes int64
 	// Slots is how many guests run at one time. Zero means one for each processor.
 	Slots int

@@ -25,7 +25,7 @@ const (
 	MaxMemory      = 64 << 20      // an instance's linear memory
 	MaxTurnSeconds = 60            // wall time of a turn
 	MaxGas         = 5_000_000_000 // gas of a turn
-	MaxStack       = 16 << 20      // frames of a turn, as they are estimated
+	MaxStack       = 8 << 20       // frames of a turn, as they are estimated
 )
 
 // Limits of what an actor has beside state and KV.

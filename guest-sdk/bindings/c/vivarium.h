@@ -117,7 +117,7 @@
 #define VIV_MAX_MEMORY INT64_C(67108864) // an instance's linear memory
 #define VIV_MAX_TURN_SECONDS INT64_C(60) // wall time of a turn
 #define VIV_MAX_GAS INT64_C(5000000000) // gas of a turn
-#define VIV_MAX_STACK INT64_C(16777216) // frames of a turn, as they are estimated
+#define VIV_MAX_STACK INT64_C(8388608) // frames of a turn, as they are estimated
 #define VIV_MAX_SCHEDULES INT64_C(1000) // schedules of an actor
 #define VIV_MAX_SCHEDULE_AHEAD INT64_C(36600) // days from now to a schedule's moment
 #define VIV_MAX_SCHEDULE_ARGS INT64_C(65536) // a schedule's arguments

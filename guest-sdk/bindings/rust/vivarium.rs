@@ -324,7 +324,7 @@ pub const MAX_TURN_SECONDS: i64 = 60;
 pub const MAX_GAS: i64 = 5000000000;
 
 /// frames of a turn, as they are estimated
-pub const MAX_STACK: i64 = 16777216;
+pub const MAX_STACK: i64 = 8388608;
 
 /// schedules of an actor
 pub const MAX_SCHEDULES: i64 = 1000;
