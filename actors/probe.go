@@ -126,7 +126,13 @@ func (h *Host) probeManifest(ctx context.Context, ns tenants.ID, code *sandbox.V
 	if n != 0 {
 		return abi.Manifest{}, p.refusal(abi.ExportManifest, &sandbox.TrapError{Kind: "it returned an error"})
 	}
-	return readManifest(c.Output())
+	// Its schemas are compiled, which takes as long as the rest. The wait for that is not the module's.
+	var m abi.Manifest
+	err = h.cfg.Sandbox.Chore(context.WithoutCancel(ctx), string(ns), func() (err error) {
+		m, err = readManifest(c.Output())
+		return err
+	})
+	return m, err
 }
 
 // busyGas is what a start-up computes in its time even on a machine that is busy, about a second of a

@@ -79,7 +79,10 @@ func (i *Instance) Charge(gas int64) error {
 	return i.refuel()
 }
 
-var errNoGas = &LimitError{Gas: true, Text: "the turn ran out of gas"}
+var (
+	errNoGas  = &LimitError{Gas: true, Text: "the turn ran out of gas"}
+	errNoTime = &LimitError{Text: "the turn ran out of time"}
+)
 
 // spent reports that a guest has used more than it may, which it may not have been told yet.
 func (i *Instance) spent() bool { return i.budget+int64(i.gas.Get()) < 0 }
@@ -87,7 +90,7 @@ func (i *Instance) spent() bool { return i.budget+int64(i.gas.Get()) < 0 }
 // refuel makes the gas at least zero, if the call may go on, and lets others run.
 func (i *Instance) refuel() error {
 	if i.ctx.Err() != nil {
-		return &LimitError{Text: "the turn ran out of time"}
+		return errNoTime
 	}
 	left := int64(i.gas.Get())
 	for left < 0 && i.budget > 0 {
@@ -99,7 +102,7 @@ func (i *Instance) refuel() error {
 	}
 	if err := i.v.s.slots.Yield(i.ctx, i.v.key.class); err != nil {
 		i.slot = false
-		return &LimitError{Text: "the turn ran out of time"}
+		return errNoTime
 	}
 	runtime.Gosched() // or the garbage collector would wait for the guest
 	return nil
@@ -155,9 +158,19 @@ func (s *Sandbox) unblock(class string) {
 	}
 }
 
+// inSlot runs f, which is the host's work for a guest and may take as long as a turn, in a run slot of the
+// guest's class: what a class asks of the processors counts, whoever does it.
+func (v *Version) inSlot(ctx context.Context, f func() error) error {
+	if err := v.s.slots.Acquire(ctx, v.key.class); err != nil {
+		return errNoTime
+	}
+	defer v.s.slots.Release()
+	return f()
+}
+
 func (i *Instance) acquire() error {
 	if err := i.v.s.slots.Acquire(i.ctx, i.v.key.class); err != nil {
-		return &LimitError{Text: "the turn ran out of time"}
+		return errNoTime
 	}
 	i.slot = true
 	return nil

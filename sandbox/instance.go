@@ -57,7 +57,7 @@ func (v *Version) NewInstance(ctx context.Context, env Env) (*Instance, error) {
 		return i, nil
 	}
 	i := &Instance{v: v, env: env, entries: map[string]api.Function{}}
-	if err := i.instantiate(ctx); err != nil {
+	if err := v.inSlot(ctx, func() error { return i.instantiate(ctx) }); err != nil {
 		return nil, err
 	}
 	if v.image != nil {

@@ -7,12 +7,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"os"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
-	"sync"
 	"syscall"
 
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
@@ -34,16 +32,36 @@ func (v *Version) prepare(ctx context.Context, src Source) error {
 	if err != nil {
 		return err
 	}
-	if v.facts, err = v.s.check(b); err != nil {
+	ready := false
+	err = v.chore(ctx, func() error {
+		if v.facts, err = v.s.check(b); err != nil {
+			return err
+		}
+		v.start = startExports(v.facts)
+		err := v.restore(ctx, b)
+		if ready = err == nil; !ready && !errors.Is(err, os.ErrNotExist) {
+			v.s.cfg.Logger.Warn("a prepared module cannot be used and is made again", "module", v.key.digest, "error", err)
+		}
+		return nil
+	})
+	if err != nil || ready {
 		return err
 	}
-	v.start = startExports(v.facts)
-	if err := v.restore(ctx, b); err == nil {
-		return nil
-	} else if !errors.Is(err, os.ErrNotExist) {
-		v.s.cfg.Logger.Warn("a prepared module cannot be used and is made again", "module", v.key.digest, "error", err)
-	}
 	return v.build(ctx, b, src)
+}
+
+// Chore runs f, the host's own work on what a class has uploaded. No meter bounds that, so there is one at a
+// time, by turns of the classes: the other processors are for guests. f must not wait for anything.
+func (s *Sandbox) Chore(ctx context.Context, class string, f func() error) error {
+	if err := s.chores.Acquire(ctx, class); err != nil {
+		return err
+	}
+	defer s.chores.Release()
+	return f()
+}
+
+func (v *Version) chore(ctx context.Context, f func() error) error {
+	return v.s.Chore(ctx, v.key.class, f)
 }
 
 // build takes steps 3 and 4.
@@ -81,14 +99,18 @@ const compileTries = 3
 // that could not work. An upload has no part in that, so it is never told that it is at fault, nor that
 // the host has one.
 func (v *Version) compile(ctx context.Context, b []byte, snapshot *meter.Snapshot) (prepared, error) {
-	metered, err := v.rewrite(b, snapshot)
+	var metered []byte
+	err := v.chore(ctx, func() (err error) {
+		metered, err = v.rewrite(b, snapshot)
+		return err
+	})
 	if err != nil {
 		return prepared{}, err
 	}
 	for range compileTries {
 		var entry compile.Entry
 		if entry, err = v.s.compiler.Compile(ctx, v.key.class, metered); err == nil {
-			err = v.load(ctx, entry, metered)
+			err = v.chore(ctx, func() error { return v.load(ctx, entry, metered) })
 		}
 		if err == nil {
 			return prepared{Entry: entry, Gas: v.gas}, nil
@@ -122,29 +144,17 @@ func (v *Version) rewrite(b []byte, snapshot *meter.Snapshot) ([]byte, error) {
 }
 
 // load hands the rewritten module to the engine, which must find it in its cache: the host compiles
-// no upload itself.
+// no upload itself. It is part of a chore.
 func (v *Version) load(ctx context.Context, e compile.Entry, metered []byte) (err error) {
 	if err := v.s.compiler.Verify(e, metered); err != nil {
 		return err
 	}
-	// The engine offers code to others while it still completes it: a call of equal bytes, as two namespaces
-	// may make, would get functions without a way in, and the process would end. So such calls wait.
-	m := v.s.loading.of(e.Name)
-	m.Lock()
-	defer m.Unlock()
+	// As a chore, because the engine offers code to others while it still completes it: a call of equal bytes,
+	// as two namespaces may make, would get functions without a way in, and the process would end.
 	if v.code, err = v.s.runtime.CompileModule(ctx, metered); err != nil {
 		return fmt.Errorf("sandbox: load: %w", err)
 	}
 	return nil
-}
-
-// loads are mutexes for the loading of modules: the same for the same name, and seldom for two.
-type loads [64]sync.Mutex
-
-func (l *loads) of(name string) *sync.Mutex {
-	h := fnv.New32a()
-	h.Write([]byte(name))
-	return &l[h.Sum32()%uint32(len(l))]
 }
 
 // compileError translates what a worker says, and gives what the moment is to blame for the code of a

@@ -120,9 +120,9 @@ type Sandbox struct {
 	compiler *compile.Compiler
 	arena    *image.Arena
 	slots    *slots.Slots
+	chores   *slots.Slots // see Chore
 	deltas   *deltacache.Cache
 	imports  importTable
-	loading  loads
 	running  sync.Map // api.Module to *Instance, for the host functions of the meter
 
 	mu       sync.Mutex // guards the fields below
@@ -148,7 +148,7 @@ func Open(ctx context.Context, cfg Config) (*Sandbox, error) {
 	s := &Sandbox{
 		cfg: cfg, versions: map[versionKey]*Version{}, blocked: map[string]int{},
 		arena: image.NewArena(image.Config{MaxWasmPages: cfg.MemoryPages}),
-		slots: slots.New(cfg.Slots, nil),
+		slots: slots.New(cfg.Slots, nil), chores: slots.New(1, nil),
 	}
 	if err := s.open(ctx); err != nil {
 		s.Close()

@@ -15,12 +15,16 @@ func (i *Instance) Sleep(id tenants.ActorID, position uint64) {
 	if i.broken || i.v.image == nil {
 		return
 	}
-	d, err := pagedelta.Capture(i.mem, mark(id, position), i.globals.Values(nil))
+	err := i.v.inSlot(context.Background(), func() error {
+		d, err := pagedelta.Capture(i.mem, mark(id, position), i.globals.Values(nil))
+		if err == nil {
+			i.v.s.deltas.Put(id, d)
+		}
+		return err
+	})
 	if err != nil {
 		i.v.s.cfg.Logger.Debug("an actor's memory is not kept", "actor", id, "error", err)
-		return
 	}
-	i.v.s.deltas.Put(id, d)
 }
 
 // Wake returns an instance with the memory that the actor fell asleep with, if that is still to be had
@@ -34,7 +38,7 @@ func (v *Version) Wake(ctx context.Context, env Env, id tenants.ActorID, positio
 	if !ok || !d.Matches(mark(id, position), v.image.Digest()) {
 		return i, false, nil
 	}
-	if err := i.apply(d); err != nil {
+	if err := v.inSlot(ctx, func() error { return i.apply(d) }); err != nil {
 		v.s.cfg.Logger.Warn("an actor's memory cannot be used", "actor", id, "error", err)
 		i.broken = true
 		i.Close()

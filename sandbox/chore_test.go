@@ -1,0 +1,103 @@
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/vivarium-run/vivarium/tenants"
+)
+
+// There is one chore at a time, and a class that has many lets that of another go next.
+func TestChores(t *testing.T) {
+	s := open(t, t.TempDir())
+	ctx := context.Background()
+	var busy atomic.Int32
+	var mu sync.Mutex // guards order
+	var order []string
+	chore := func(class string) error {
+		return s.Chore(ctx, class, func() error {
+			if busy.Add(1) > 1 {
+				t.Error("two chores at one time")
+			}
+			defer busy.Add(-1)
+			mu.Lock()
+			defer mu.Unlock()
+			order = append(order, class)
+			return nil
+		})
+	}
+	var wg sync.WaitGroup
+	must(t, s.Chore(ctx, "first", func() error {
+		for n, class := range []string{"a", "a", "a", "a", "b"} {
+			wg.Go(func() { must(t, chore(class)) })
+			for s.chores.Waiting() <= n {
+				time.Sleep(time.Millisecond)
+			}
+		}
+		return nil
+	}))
+	wg.Wait()
+	if len(order) != 5 || order[1] != "b" {
+		t.Errorf("chores ran in the order %q, want b's after a's first", order)
+	}
+	gone, cancel := context.WithCancel(ctx)
+	cancel()
+	must(t, s.Chore(ctx, "first", func() error {
+		if err := s.Chore(gone, "a", func() error { return nil }); !errors.Is(err, context.Canceled) {
+			t.Errorf("waiting for a chore without a client: %v", err)
+		}
+		return nil
+	}))
+}
+
+// Making, putting to sleep and waking an instance waits for a run slot, like a turn of its class.
+func TestInstancesAreMadeInSlots(t *testing.T) {
+	s := open(t, t.TempDir(), func(c *Config) { c.Slots, c.IdleShells = 1, 1 })
+	v, err := s.Acquire(context.Background(), source(handwritten()))
+	must(t, err)
+	defer v.Release()
+	for v.takeShell() != nil { // or one would be at hand
+	}
+	must(t, s.slots.Acquire(context.Background(), "another"))
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
+	defer cancel()
+	var limit *LimitError
+	if _, err := v.NewInstance(ctx, newWorld()); !errors.As(err, &limit) {
+		t.Errorf("an instance is made without a slot: %v", err)
+	}
+	made := make(chan *Instance)
+	go func() {
+		i, err := v.NewInstance(context.Background(), newWorld())
+		if err != nil {
+			t.Error(err)
+		}
+		made <- i
+	}()
+	waits := func(what string) {
+		t.Helper()
+		for s.slots.Waiting() == 0 {
+			time.Sleep(time.Millisecond)
+		}
+		select {
+		case <-made:
+			t.Errorf("%s does not wait for a slot", what)
+		default:
+		}
+		s.slots.Release()
+	}
+	waits("making")
+	i := <-made
+	must(t, s.slots.Acquire(context.Background(), "another"))
+	go func() { i.Sleep(tenants.NewActorID(tenants.Default), 1); made <- nil }()
+	waits("sleeping")
+	<-made
+	if n := s.slots.Waiting(); n != 0 {
+		t.Errorf("%d still wait", n)
+	}
+	must(t, s.slots.Acquire(context.Background(), "another")) // it is free
+	s.slots.Release()
+}
