@@ -1,7 +1,6 @@
 package main
 
 import (
-	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
 	"time"
@@ -29,8 +28,7 @@ type memoryState struct {
 // tick reports whether to give memory back now. cpu is what the process has used in all, held the bytes
 // that Go has of the system's. What of them is garbage only a collection can tell, so growth decides.
 func (s *memoryState) tick(now time.Time, cpu time.Duration, held int64) bool {
-	processors := time.Duration(runtime.GOMAXPROCS(0))
-	idle := s.began && cpu-s.cpu < memoryTick*processors/idleShare
+	idle := s.began && cpu-s.cpu < memoryTick*time.Duration(processors())/idleShare
 	s.cpu, s.began, s.floor = cpu, true, min(s.floor, held)
 	return idle && held-s.floor >= memoryWorth && !now.Before(s.next)
 }

@@ -9,7 +9,7 @@ import (
 
 // Memory is given back when the process is idle and has grown, and not again at once.
 func TestMemoryIsGivenBackAtIdle(t *testing.T) {
-	busy := memoryTick * time.Duration(runtime.GOMAXPROCS(0)) / idleShare
+	busy := memoryTick * time.Duration(processors()) / idleShare
 	quiet := busy - 1
 	const grown = memoryWorth
 	type step struct {

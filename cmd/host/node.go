@@ -78,7 +78,7 @@ func startNode(c nodeConfig) (n *node, err error) {
 	if n.registry, err = tenants.OpenRegistry(context.Background(), n.store, filepath.Join(c.data, "modules")); err != nil {
 		return n, err
 	}
-	if n.sandbox, err = sandbox.Open(context.Background(), sandbox.Config{Dir: filepath.Join(c.data, "sandbox"), Modules: actors.GuestModules(), Logger: c.log}); err != nil {
+	if n.sandbox, err = sandbox.Open(context.Background(), sandbox.Config{Dir: filepath.Join(c.data, "sandbox"), Modules: actors.GuestModules(), Logger: c.log, Slots: processors()}); err != nil {
 		return n, err
 	}
 	if n.actors, err = actors.Start(actors.Config{
