@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -38,13 +39,14 @@ func (h *host) measure(t *testing.T, v *victim) {
 // beside is the victim's times beside one thing.
 type beside struct {
 	name  string
+	fair  bool // no attack: what as many honest clients do to the victim
 	took  []time.Duration
 	p99s  []time.Duration // of each run
 	wrong int
 }
 
 // measureVictim measures the victim's times beside sixteen attackers that repeat one thing, and alone
-// before each.
+// before each. Two honest things are among them, for no attack can be asked to weigh less.
 func (h *host) measureVictim(t *testing.T, v *victim) []*beside {
 	a := actionAttacks()[0]
 	if got := h.upload(h.attacker, "bombs", a.wasm()); got.status != 201 {
@@ -61,9 +63,22 @@ func (h *host) measureVictim(t *testing.T, v *victim) []*beside {
 			}
 		})
 	}
-	mixed := storm()
+	fair := func(name string, f func(n int)) {
+		list, attack = append(list, &beside{name: name, fair: true}), append(attack, f)
+	}
+	ids := make([]string, 16)
+	for i := range ids {
+		ids[i], _ = h.actor(h.attacker, "bombs", fmt.Sprint("honest", i), `" "`)
+	}
+	fair("honest calls", func(n int) { h.call(h.attacker, ids[n%16], "ok") })
+	fair("honest creations", func(n int) { h.actor(h.attacker, "bombs", fmt.Sprint("new", n), `" "`) })
+	var mixed [][]byte // made beforehand, or the making would take the processors from the host
+	for _, a := range storm() {
+		mixed = append(mixed, a.wasm())
+	}
 	list = append(list, &beside{name: "uploads, mixed"})
-	attack = append(attack, func(n int) { h.upload(h.attacker, fmt.Sprintf("u%d", n%64), mixed[(n*7)%len(mixed)].wasm()) })
+	attack = append(attack, func(n int) { h.upload(h.attacker, fmt.Sprintf("u%d", n%64), mixed[(n*7)%len(mixed)]) })
+	exec.Command("sync").Run() // what the build of the host has left to write would stand in the way of commits
 	for i, b := range list[1:] {
 		h.measureRun(t, v, list[0]) // the baseline, between any two
 		stop := h.repeat(attack[i+1])
