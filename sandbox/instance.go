@@ -127,8 +127,16 @@ func (v *Version) newMemory() (*image.Memory, error) {
 // moduleConfig leaves out all that wazero would give a module: its WASI is ours.
 func moduleConfig() wazero.ModuleConfig {
 	return wazero.NewModuleConfig().
-		WithName(""). // or two instances would collide
+		WithName("").               // or two instances would collide
+		WithRandSource(noRandom{}). // or each instance would have a generator of 5 KiB
 		WithStartFunctions()
+}
+
+// noRandom is read by nobody.
+type noRandom struct{}
+
+func (noRandom) Read([]byte) (int, error) {
+	return 0, errors.New("sandbox: no randomness but that of the actor")
 }
 
 // Call runs the exported function name of type () -> i32 to its end and returns its result. The
