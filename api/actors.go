@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/vivarium-run/vivarium/actors"
+	"github.com/vivarium-run/vivarium/api/wire"
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
 	"github.com/vivarium-run/vivarium/tenants"
 )
@@ -112,9 +113,20 @@ func (b *createBodyJSON) input() ([]byte, error) {
 	if len(raw) > abi.MaxInput {
 		return nil, errInputTooLarge
 	}
-	doc, err := fromCBOR(raw)
+	doc, err := inputOf(raw)
 	if err != nil && !errors.Is(err, errInputTooLarge) {
 		return nil, abi.Errorf(abi.CodeInvalidRequest, "input: %v", err)
+	}
+	return doc, err
+}
+
+var errInputTooLarge = abi.Errorf(abi.CodeInputTooLarge, "the input is longer than %d bytes of JSON", abi.MaxInput)
+
+// inputOf converts a creation's input from CBOR.
+func inputOf(raw []byte) ([]byte, error) {
+	doc, err := wire.FromCBOR(raw, abi.MaxInput)
+	if errors.Is(err, wire.ErrTooLong) {
+		return nil, errInputTooLarge
 	}
 	return doc, err
 }

@@ -10,14 +10,14 @@ import (
 // Open implements actors.Sink: the first thing that a client gets is who it is.
 func (p *peer) Open(c *actors.Conn) {
 	if !p.raw {
-		p.say(p.encoding.init(c.Actor().String(), c.ID()))
+		p.say(p.encoding.Init(c.Actor().String(), c.ID()))
 	}
 }
 
 // Event implements actors.Sink.
 func (p *peer) Event(f *actors.EventFrame) {
-	p.k.send(f.Form(p.encoding.name(), func(f *actors.EventFrame) []byte {
-		return messageFrame(p.encoding.event(f.Name, f.Args), !p.encoding.binary())
+	p.k.send(f.Form(p.encoding.Name(), func(f *actors.EventFrame) []byte {
+		return messageFrame(p.encoding.Event(f.Name, f.Args), !p.encoding.Binary())
 	}))
 }
 
@@ -32,25 +32,25 @@ func (p *peer) Busy() bool { return p.k.busy() }
 
 // obey does what a client's message asks for.
 func (p *peer) obey(data []byte, text bool) {
-	m, err := p.encoding.parse(data)
-	if err != nil || text == p.encoding.binary() {
+	m, err := p.encoding.Parse(data)
+	if err != nil || text == p.encoding.Binary() {
 		p.k.close(closeError, "actor.invalid_request")
 		return
 	}
 	p.k.begin()
-	if m.event != "" {
-		p.conn.Subscribe(m.event, m.subscribe, p.settled)
+	if m.Event != "" {
+		p.conn.Subscribe(m.Event, m.Subscribe, p.settled)
 		return
 	}
-	p.conn.Call(actors.Request{Action: m.name, Args: m.args}, func(r actors.Reply, err error) {
+	p.conn.Call(actors.Request{Action: m.Name, Args: m.Args}, func(r actors.Reply, err error) {
 		defer p.k.done()
 		if err != nil {
 			e := p.s.public(err, p.q.Request)
 			p.s.logError(e, p.q.Request, p.w)
-			p.fail(e, &m.id)
+			p.fail(e, &m.ID)
 			return
 		}
-		p.say(p.encoding.response(m.id, r))
+		p.say(p.encoding.Response(m.ID, outputOf(r)))
 	})
 }
 

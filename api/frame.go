@@ -47,9 +47,9 @@ func messageFrame(data []byte, text bool) []byte {
 	return frame(opBinary, data)
 }
 
-// wire is the connection beneath a socket. We write whole frames past the library, many at a time; the library
+// lineConn is the connection beneath a socket. We write whole frames past the library, many at a time; the library
 // writes a close of its own when the peer breaks the protocol. Neither may come between the bytes of the other.
-type wire struct {
+type lineConn struct {
 	net.Conn
 	timeout time.Duration // of one write
 
@@ -57,7 +57,7 @@ type wire struct {
 }
 
 // Write is the library's.
-func (w *wire) Write(p []byte) (int, error) {
+func (w *lineConn) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	_ = w.SetWriteDeadline(time.Now().Add(w.timeout))
@@ -65,7 +65,7 @@ func (w *wire) Write(p []byte) (int, error) {
 }
 
 // writeFrames writes frames with as few system calls as there can be.
-func (w *wire) writeFrames(frames net.Buffers) error {
+func (w *lineConn) writeFrames(frames net.Buffers) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	_ = w.SetWriteDeadline(time.Now().Add(w.timeout))

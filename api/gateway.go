@@ -2,9 +2,11 @@ package api
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 
 	"github.com/vivarium-run/vivarium/actors"
+	"github.com/vivarium-run/vivarium/api/wire"
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
 	"github.com/vivarium-run/vivarium/tenants"
 )
@@ -28,7 +30,32 @@ func (s *Server) postAction(w http.ResponseWriter, q *request) error {
 	if err != nil {
 		return err
 	}
-	return writeReply(w, reply)
+	return writeReply(w, q.encoding(), reply)
+}
+
+// encoding is that of the request's body and of the answer's. Errors are JSON in any case: clients go by their
+// content type.
+func (q *request) encoding() wire.Encoding {
+	if e := wire.Of(q.Header.Get(encodingHeader)); e != nil {
+		return e
+	}
+	return wire.JSON // as Rivet does with names that it does not know
+}
+
+// encoded returns the body as JSON, which is still to be checked.
+func (q *request) encoded(decode func([]byte) ([]byte, error)) ([]byte, error) {
+	b, err := q.readBody()
+	if err != nil {
+		return nil, err
+	}
+	doc, err := decode(b)
+	switch {
+	case errors.Is(err, wire.ErrTooLong):
+		return nil, abi.Errorf(abi.CodeBodyTooLarge, "the body is too long: %v", err)
+	case err != nil:
+		return nil, abi.Errorf(abi.CodeInvalidRequest, "the body is not the %s that is expected: %v", q.encoding().Name(), err)
+	}
+	return doc, nil
 }
 
 // action reads the call that the request asks for.
@@ -40,20 +67,17 @@ func (q *request) action() (actors.Request, error) {
 		}
 		call.Params = json.RawMessage(params)
 	}
-	switch q.Header.Get(encodingHeader) {
-	case "cbor", "bare":
-		return call, errEncoding(q.Header.Get(encodingHeader))
-	case "":
+	if q.Header.Get(encodingHeader) == "" {
 		t := q.contentType()
 		call.IsRaw = t != "" && t != typeJSON
 	}
-	b, err := q.readBody()
+	b, err := q.encoded(q.encoding().ActionBody)
 	if err != nil {
 		return call, err
 	}
 	if call.IsRaw {
 		call.Raw = b
-	} else if call.Args, err = parseArgs(b); err != nil {
+	} else if call.Args, err = wire.ParseArgs(b); err != nil {
 		return call, abi.Errorf(abi.CodeInvalidRequest, "the body is not an action's: %v", err).
 			With(object{"next": `send {"args":[…]}, a list also for one argument or none`})
 	}
@@ -61,11 +85,6 @@ func (q *request) action() (actors.Request, error) {
 		return call, abi.Errorf(abi.CodeBodyTooLarge, "the arguments are longer than %d bytes", abi.MaxArgs)
 	}
 	return call, nil
-}
-
-func errEncoding(name string) error {
-	return abi.Errorf(abi.CodeUnsupportedType, "the encoding %s is not supported yet: use json", name).
-		With(object{"encodings": []string{"json"}, "next": `create the client with {encoding: "json"}`})
 }
 
 // resolve returns the id of the actor that the URL addresses, and creates it if the URL says so.
@@ -93,28 +112,22 @@ func (q *request) parseDirect() (tenants.ActorID, error) {
 	return id, nil
 }
 
-// writeReply writes an action's answer without decoding it: it can be long, and it is JSON already.
-func writeReply(w http.ResponseWriter, r actors.Reply) error {
-	const head, tail = `{"output":`, `}`
-	switch {
-	case r.Kind == actors.ReplyRaw:
+// writeReply writes an action's answer.
+func writeReply(w http.ResponseWriter, e wire.Encoding, r actors.Reply) error {
+	if r.Kind == actors.ReplyRaw {
 		// Bytes of a stranger on our origin: never a page.
 		w.Header().Set("Content-Security-Policy", guestPolicy)
 		return writeBytes(w, http.StatusOK, typeBytes, r.Raw)
-	case r.Kind == actors.ReplyBytes:
-		const tag = len(`["$Uint8Array",""]`)
-		b := make([]byte, 0, len(head)+tag+(len(r.Bytes)+2)/3*4+len(tail))
-		b = append(b, head...)
-		b = appendUint8Array(b, r.Bytes)
-		return writeBytes(w, http.StatusOK, typeJSON, append(b, tail...))
-	case len(r.Output) == 0:
-		return writeBytes(w, http.StatusOK, typeJSON, []byte("{}"))
 	}
-	out := escapeTags(r.Output)
-	b := make([]byte, 0, len(head)+len(out)+len(tail))
-	b = append(b, head...)
-	b = append(b, out...)
-	return writeBytes(w, http.StatusOK, typeJSON, append(b, tail...))
+	return writeBytes(w, http.StatusOK, e.ContentType(), e.ActionReply(outputOf(r)))
+}
+
+// outputOf returns an action's result as JSON with Rivet's tags, empty for none.
+func outputOf(r actors.Reply) []byte {
+	if r.Kind == actors.ReplyBytes {
+		return wire.AppendBytes(nil, r.Bytes)
+	}
+	return r.Output
 }
 
 // noGatewayPath answers for the gateway's other paths.

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/vivarium-run/vivarium/actors"
+	"github.com/vivarium-run/vivarium/api/wire"
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
 	"github.com/vivarium-run/vivarium/tenants"
 )
@@ -98,8 +99,8 @@ func TestActionRefused(t *testing.T) {
 		status           int
 		code             string
 	}{
-		{name: "cbor", body: "\xa0", header: []string{"X-Rivet-Encoding: cbor"}, status: 415, code: "guard/unsupported_media_type"},
-		{name: "bare", body: "\x04\x00", header: []string{"X-Rivet-Encoding: bare"}, status: 415, code: "guard/unsupported_media_type"},
+		{name: "cbor", body: "\xa0", header: []string{"X-Rivet-Encoding: cbor"}, status: 400, code: "guard/invalid_request"},
+		{name: "bare", body: "\x04\x00", header: []string{"X-Rivet-Encoding: bare"}, status: 400, code: "guard/invalid_request"},
 		{name: "compressed", body: "x", header: []string{"Content-Encoding: gzip"}, status: 415, code: "guard/unsupported_media_type"},
 		{name: "no body", body: "", status: 400, code: "guard/invalid_request"},
 		{name: "no object", body: "[1]", status: 400, code: "guard/invalid_request"},
@@ -245,11 +246,11 @@ func BenchmarkAction(b *testing.B) {
 			w := discard{http.Header{}}
 			b.ReportAllocs()
 			for b.Loop() {
-				args, err := parseArgs(body)
+				args, err := wire.ParseArgs(body)
 				if err != nil {
 					b.Fatal(err)
 				}
-				_ = writeReply(w, actors.Reply{Output: args})
+				_ = writeReply(w, wire.JSON, actors.Reply{Output: args})
 			}
 		})
 	}

@@ -556,6 +556,8 @@ func checkErr(t *testing.T, err error, want string) {
 	}
 }
 
+func nested(n int) string { return strings.Repeat("[", n) + strings.Repeat("]", n) }
+
 // mustJSON returns v as JSON text.
 func mustJSON(v any) string {
 	b, err := json.Marshal(v)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 
+	"github.com/vivarium-run/vivarium/api/wire"
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
 )
 
@@ -24,7 +25,7 @@ func (s *Server) getState(w http.ResponseWriter, q *request) error {
 	encoding, value := "none", json.RawMessage("null")
 	switch {
 	case !ok:
-	case codec == abi.JSON && checkJSON(state, maxArgsDepth) == nil:
+	case codec == abi.JSON && wire.CheckJSON(state, wire.MaxDepth) == nil:
 		encoding, value = encodingJSON, state
 	default: // a guest may have stored anything
 		encoding, value = encodingBase64, quoteBase64(state)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/vivarium-run/vivarium/actors"
+	"github.com/vivarium-run/vivarium/api/wire"
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
 )
 
@@ -32,20 +33,15 @@ func (s *Server) postQueue(w http.ResponseWriter, q *request) error {
 	if err != nil {
 		return err
 	}
-	return writeCompletion(w, done)
+	return writeCompletion(w, q.encoding(), done)
 }
 
-func writeCompletion(w http.ResponseWriter, done actors.Completion) error {
-	const head, tail = `{"status":"completed","response":`, `}`
-	switch {
-	case done.TimedOut:
-		return writeBytes(w, http.StatusOK, typeJSON, []byte(`{"status":"timedOut"}`))
-	case len(done.Response) == 0:
-		return writeBytes(w, http.StatusOK, typeJSON, []byte(`{"status":"completed"}`))
+func writeCompletion(w http.ResponseWriter, e wire.Encoding, done actors.Completion) error {
+	status := "completed"
+	if done.TimedOut {
+		status = "timedOut"
 	}
-	b := make([]byte, 0, len(head)+len(done.Response)+len(tail))
-	b = append(append(append(b, head...), done.Response...), tail...)
-	return writeBytes(w, http.StatusOK, typeJSON, b)
+	return writeBytes(w, http.StatusOK, e.ContentType(), e.QueueReply(status, done.Response))
 }
 
 // queueBodyJSON is the body of a queue send. Rivet's client repeats the queue's name in it; that of the path
@@ -60,11 +56,17 @@ type queueBodyJSON struct {
 // message reads the message that the request sends.
 func (q *request) message() (actors.Message, error) {
 	m := actors.Message{Queue: q.params["queue"], Caller: q.who.Subject}
-	if e := q.Header.Get(encodingHeader); e == "cbor" || e == "bare" {
-		return m, errEncoding(e)
+	if q.encoding() == wire.JSON {
+		if err := q.wantJSON(); err != nil {
+			return m, err
+		}
+	}
+	doc, err := q.encoded(q.encoding().QueueBody)
+	if err != nil {
+		return m, err
 	}
 	var b queueBodyJSON
-	if err := q.decodeDeep(&b, false, maxArgsDepth); err != nil {
+	if err := decodeJSON(doc, &b, false, wire.MaxDepth); err != nil {
 		return m, err
 	}
 	m.Body = bytes.TrimSpace(b.Body)

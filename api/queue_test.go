@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/vivarium-run/vivarium/actors"
+	"github.com/vivarium-run/vivarium/api/wire"
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
 	"github.com/vivarium-run/vivarium/tenants"
 )
@@ -32,7 +33,7 @@ func TestQueueBody(t *testing.T) {
 		{"negative", `{"body":0,"timeout":-1}`, 400, actors.Message{}},
 		{"no number", `{"body":0,"timeout":"1"}`, 400, actors.Message{}},
 		{"no flag", `{"body":0,"wait":"yes"}`, 400, actors.Message{}},
-		{"too deep", `{"body":` + nested(maxArgsDepth) + `}`, 400, actors.Message{}},
+		{"too deep", `{"body":` + nested(wire.MaxDepth) + `}`, 400, actors.Message{}},
 		{"too long", `{"body":"` + strings.Repeat("x", queueBody) + `"}`, 413, actors.Message{}},
 	}
 	for _, tt := range tests {
@@ -54,7 +55,7 @@ func TestQueueBody(t *testing.T) {
 			}
 		})
 	}
-	f.do("POST", "/gateway/"+id+"/queue/jobs", `{"body":1}`, "X-Rivet-Encoding: cbor").wantError(t, 415, "guard", "unsupported_media_type")
+	f.do("POST", "/gateway/"+id+"/queue/jobs", `{"body":1}`, "X-Rivet-Encoding: cbor").wantError(t, 400, "guard", "invalid_request")
 	f.do("POST", "/gateway/worker/queue/jobs?rvt-method=get&rvt-key=nobody", `{"body":1}`).wantError(t, 404, "actor", "not_found")
 }
 

@@ -55,9 +55,12 @@ func asText(b []byte) (text, encoding string) {
 	return base64.StdEncoding.EncodeToString(b), encodingBase64
 }
 
-// appendUint8Array appends b in the form that Rivet's clients read as bytes.
-func appendUint8Array(dst, b []byte) []byte {
-	dst = append(dst, `["$Uint8Array","`...)
-	dst = base64.StdEncoding.AppendEncode(dst, b)
-	return append(dst, `"]`...)
+// decodeBase64 is strict: one text for each value. The standard library skips line breaks.
+func decodeBase64(enc *base64.Encoding, s string) ([]byte, error) {
+	for i := range len(s) {
+		if s[i] == '\n' || s[i] == '\r' {
+			return nil, base64.CorruptInputError(i)
+		}
+	}
+	return enc.Strict().DecodeString(s)
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/vivarium-run/vivarium/api/wire"
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
 	"github.com/vivarium-run/vivarium/tenants"
 )
@@ -133,14 +134,26 @@ func (q *request) decode(v any, strict bool) error { return q.decodeDeep(v, stri
 
 // decodeDeep is decode for bodies with values of users in them.
 func (q *request) decodeDeep(v any, strict bool, depth int) error {
-	if t := q.contentType(); t != "" && t != typeJSON {
-		return abi.Errorf(abi.CodeUnsupportedType, "the body must be %s", typeJSON)
+	if err := q.wantJSON(); err != nil {
+		return err
 	}
 	b, err := q.readBody()
 	if err != nil {
 		return err
 	}
-	if err := checkJSON(b, depth); err != nil {
+	return decodeJSON(b, v, strict, depth)
+}
+
+// wantJSON refuses a body that says to be something else.
+func (q *request) wantJSON() error {
+	if t := q.contentType(); t != "" && t != typeJSON {
+		return abi.Errorf(abi.CodeUnsupportedType, "the body must be %s", typeJSON)
+	}
+	return nil
+}
+
+func decodeJSON(b []byte, v any, strict bool, depth int) error {
+	if err := wire.CheckJSON(b, depth); err != nil {
 		return abi.Errorf(abi.CodeInvalidRequest, "the body is not valid JSON: %v", err)
 	}
 	d := json.NewDecoder(bytes.NewReader(b))

@@ -20,7 +20,7 @@ import (
 // dropped and the socket closed.
 type socket struct {
 	ws    *websocket.Conn
-	wire  *wire
+	line  *lineConn
 	limit int64 // bytes of a message; the reader's
 
 	mu       sync.Mutex    // guards the fields below
@@ -68,8 +68,8 @@ const (
 )
 
 // newSocket returns the socket of an upgraded connection.
-func newSocket(ws *websocket.Conn, w *wire, interval, pong time.Duration) *socket {
-	k := &socket{ws: ws, wire: w, interval: interval, pong: pong, limit: abi.MaxSocketMessage}
+func newSocket(ws *websocket.Conn, w *lineConn, interval, pong time.Duration) *socket {
+	k := &socket{ws: ws, line: w, interval: interval, pong: pong, limit: abi.MaxSocketMessage}
 	k.still.L = &k.mu
 	ws.SetPongHandler(func(string) error { k.heard(); return nil })
 	ws.SetPingHandler(func(data string) error {
@@ -146,7 +146,7 @@ func (k *socket) closeLocked(e ending) {
 	}
 	k.ours, k.closed = &e, true
 	k.pushLocked(closeFrame(e.code, e.reason))
-	_ = k.wire.SetReadDeadline(time.Now().Add(closeWait)) // for the peer's answer
+	_ = k.line.SetReadDeadline(time.Now().Add(closeWait)) // for the peer's answer
 }
 
 // answerClose takes the peer's close, and answers it unless it is an answer itself.
@@ -176,12 +176,12 @@ func (k *socket) write() {
 		batch := k.queue
 		k.queue, k.bytes, k.since = nil, 0, time.Now()
 		k.mu.Unlock()
-		err := k.wire.writeFrames(batch)
+		err := k.line.writeFrames(batch)
 		k.mu.Lock()
 		k.since = time.Time{}
 		if err != nil {
 			k.closed, k.queue = true, nil
-			k.wire.Close() // and the reader ends
+			k.line.Close() // and the reader ends
 		}
 	}
 	k.writing = false
@@ -193,7 +193,7 @@ func (k *socket) heard() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if !k.closed {
-		_ = k.wire.SetReadDeadline(time.Now().Add(k.interval + k.pong))
+		_ = k.line.SetReadDeadline(time.Now().Add(k.interval + k.pong))
 	}
 }
 
@@ -274,7 +274,7 @@ func (k *socket) finish() (e ending, clean bool) {
 	if theirs == nil {
 		k.linger()
 	}
-	k.wire.Close()
+	k.line.Close()
 	switch {
 	case ours != nil:
 		return *ours, theirs != nil
@@ -287,14 +287,14 @@ func (k *socket) finish() (e ending, clean bool) {
 // linger lets the peer read our close before the connection goes: closed with unread bytes in it, the kernel would
 // reset it.
 func (k *socket) linger() {
-	if tcp, ok := k.wire.Conn.(*net.TCPConn); ok && tcp.CloseWrite() == nil {
+	if tcp, ok := k.line.Conn.(*net.TCPConn); ok && tcp.CloseWrite() == nil {
 		_ = tcp.SetReadDeadline(time.Now().Add(lingerWait))
 		_, _ = io.CopyN(io.Discard, tcp, lingerBytes)
 	}
 }
 
 // kill ends the socket without a word.
-func (k *socket) kill() { k.wire.Close() }
+func (k *socket) kill() { k.line.Close() }
 
 // begin and done count a request of the client.
 func (k *socket) begin() {

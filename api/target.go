@@ -208,7 +208,7 @@ func parseGatewayInput(s string) ([]byte, error) {
 	if err != nil {
 		return nil, guard(badBase64, "%s is not base64url without padding", pInput)
 	}
-	doc, err := fromCBOR(b)
+	doc, err := inputOf(b)
 	if err != nil {
 		return nil, guard(badCBOR, "%s: %v", pInput, err)
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/vivarium-run/vivarium/api/wire"
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
 	"github.com/vivarium-run/vivarium/tenants"
 )
@@ -132,7 +133,7 @@ func FuzzParseTarget(f *testing.F) {
 		if !tenants.ValidName(got.name) {
 			t.Errorf("name %q", got.name)
 		}
-		if got.input != nil && checkJSON(got.input, maxArgsDepth) != nil {
+		if got.input != nil && wire.CheckJSON(got.input, wire.MaxDepth) != nil {
 			t.Errorf("input %q is not JSON", got.input)
 		}
 	})

@@ -14,6 +14,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/vivarium-run/vivarium/actors"
+	"github.com/vivarium-run/vivarium/api/wire"
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
 )
 
@@ -85,7 +86,7 @@ func checkParams(params []byte) error {
 	if len(params) > abi.MaxConnParams {
 		return abi.Errorf(abi.CodeInvalidRequest, "the connection's params are longer than %d bytes", abi.MaxConnParams)
 	}
-	if err := checkJSON(params, maxBodyDepth); err != nil {
+	if err := wire.CheckJSON(params, maxBodyDepth); err != nil {
 		return abi.Errorf(abi.CodeInvalidRequest, "the connection's params are not valid JSON: %v", err)
 	}
 	return nil
@@ -110,7 +111,7 @@ func (s *Server) upgrade(w *echo.Response, q *request, protocol string) (*socket
 		header["Sec-Websocket-Protocol"] = []string{protocol}
 	}
 	ws, err := up.Upgrade(h, q.Request, header)
-	if h.wire != nil {
+	if h.line != nil {
 		w.Status, w.Committed = http.StatusSwitchingProtocols, true
 	}
 	switch {
@@ -119,14 +120,14 @@ func (s *Server) upgrade(w *echo.Response, q *request, protocol string) (*socket
 	case err != nil:
 		return nil, nil // the connection is gone already
 	}
-	return newSocket(ws, h.wire, s.cfg.PingInterval, s.cfg.PongTimeout), nil
+	return newSocket(ws, h.line, s.cfg.PingInterval, s.cfg.PongTimeout), nil
 }
 
-// hijacker puts a wire under what the library gets.
+// hijacker puts a lineConn under what the library gets.
 type hijacker struct {
 	*echo.Response
 	timeout time.Duration
-	wire    *wire
+	line    *lineConn
 }
 
 // Hijack implements http.Hijacker.
@@ -135,8 +136,8 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	h.wire = &wire{Conn: c, timeout: h.timeout}
-	return h.wire, rw, nil
+	h.line = &lineConn{Conn: c, timeout: h.timeout}
+	return h.line, rw, nil
 }
 
 // noBuffers is a websocket.BufferPool: the library writes control frames only, for which it takes no buffer.
@@ -158,9 +159,9 @@ func (s *Server) serveSocket(w *echo.Response, q *request) error {
 	}
 	taken := s.sockets.add(k)
 	defer s.sockets.remove(k)
-	p := &peer{s: s, k: k, q: q, w: w, encoding: encodings["json"], raw: q.route.rawSocket()}
+	p := &peer{s: s, k: k, q: q, w: w, encoding: wire.JSON, raw: q.route.rawSocket()}
 	if o.encoding != "" && !p.raw {
-		p.encoding = encodings[o.encoding]
+		p.encoding = wire.Of(o.encoding)
 	}
 	switch {
 	case !taken:
@@ -184,7 +185,7 @@ type peer struct {
 	k        *socket
 	q        *request
 	w        *echo.Response
-	encoding encoding // of its messages; of none if the route is raw
+	encoding wire.Encoding // of its messages; of none if the route is raw
 	conn     *actors.Conn
 	raw      bool
 }
@@ -261,10 +262,10 @@ func (p *peer) fail(e *abi.Error, action *uint64) {
 	if p.raw {
 		return
 	}
-	p.say(p.encoding.failure(failure{group: e.Code.Group(), code: e.PublicName(), message: e.PublicMessage(), metadata: p.s.metadata(e), action: action}))
+	p.say(p.encoding.Failure(wire.Failure{Group: e.Code.Group(), Code: e.PublicName(), Message: e.PublicMessage(), Metadata: p.s.metadata(e), Action: action}))
 }
 
-func (p *peer) say(message []byte) { p.k.send(messageFrame(message, !p.encoding.binary())) }
+func (p *peer) say(message []byte) { p.k.send(messageFrame(message, !p.encoding.Binary())) }
 
 // closeReason is the reason of a close, in Rivet's syntax.
 func closeReason(e *abi.Error) string { return e.Code.Group() + "." + headerName(e) }

@@ -1,4 +1,4 @@
-package api
+package wire
 
 import (
 	"encoding/hex"
@@ -55,7 +55,7 @@ func TestFromCBOR(t *testing.T) {
 		{name: "indefinite list", in: "9f 01 ff", wantErr: "indefinite"},
 		{name: "huge count", in: "9bffffffffffffffff", wantErr: "not a CBOR document"},
 		{name: "huge string", in: "7b7fffffffffffffff", wantErr: "not a CBOR document"},
-		{name: "nesting", in: strings.Repeat("81", 129) + "01", wantErr: "nested level"},
+		{name: "nesting", in: strings.Repeat("81", MaxDepth+1) + "01", wantErr: "nested level"},
 		{name: "tags nested", in: strings.Repeat("c6", 10_000) + "01", wantErr: "nested level"},
 		{name: "unassigned simple value", in: "e0", wantErr: "no meaning"},
 		{name: "wide bignum", in: "c2 590401" + strings.Repeat("ff", 1025), wantErr: "bignum"},
@@ -64,7 +64,7 @@ func TestFromCBOR(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			b, err := hex.DecodeString(strings.ReplaceAll(tt.in, " ", ""))
 			checkErr(t, err, "")
-			got, err := fromCBOR(b)
+			got, err := FromCBOR(b, abi.MaxInput)
 			checkErr(t, err, tt.wantErr)
 			if string(got) != tt.want {
 				t.Errorf("got %s, want %s", got, tt.want)
@@ -83,8 +83,8 @@ func TestFromCBORBoundsItsResult(t *testing.T) {
 	for range 131_071 {
 		b = append(b, inner...)
 	}
-	if _, err := fromCBOR(b); !errors.Is(err, errInputTooLarge) {
-		t.Errorf("error %v, want %v", err, errInputTooLarge)
+	if _, err := FromCBOR(b, abi.MaxInput); !errors.Is(err, ErrTooLong) {
+		t.Errorf("error %v, want %v", err, ErrTooLong)
 	}
 }
 
@@ -94,11 +94,11 @@ func FuzzFromCBOR(f *testing.F) {
 		f.Add(b)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		got, err := fromCBOR(b)
+		got, err := FromCBOR(b, abi.MaxInput)
 		if err != nil {
 			return
 		}
-		if err := checkJSON(got, maxArgsDepth); err != nil {
+		if err := CheckJSON(got, MaxDepth); err != nil {
 			t.Errorf("%x gives %s: %v", b, got, err)
 		}
 		if len(got) > abi.MaxInput {

@@ -1,4 +1,4 @@
-package api
+package wire
 
 import (
 	"encoding/json"
@@ -7,13 +7,13 @@ import (
 	"unicode/utf8"
 )
 
-// maxArgsDepth bounds the nesting of arguments and inputs: deep enough for any real value, and far
+// MaxDepth bounds the nesting of arguments and inputs: deep enough for any real value, and far
 // from what overruns a recursive decoder in a guest.
-const maxArgsDepth = 512
+const MaxDepth = 512
 
-// checkJSON returns an error unless b is exactly one JSON value, in UTF-8, nested at most depth
+// CheckJSON returns an error unless b is exactly one JSON value, in UTF-8, nested at most depth
 // deep. It allocates nothing and leaves b as it is, so that values pass through untouched.
-func checkJSON(b []byte, depth int) error {
+func CheckJSON(b []byte, depth int) error {
 	if !utf8.Valid(b) {
 		return errors.New("not UTF-8")
 	}
@@ -24,9 +24,9 @@ func checkJSON(b []byte, depth int) error {
 	return c.end()
 }
 
-// parseArgs returns the list of arguments in an action's body, which is {"args":[…]} and nothing
+// ParseArgs returns the list of arguments in an action's body, which is {"args":[…]} and nothing
 // else. The result refers to b.
-func parseArgs(b []byte) (json.RawMessage, error) {
+func ParseArgs(b []byte) (json.RawMessage, error) {
 	if !utf8.Valid(b) {
 		return nil, errors.New("not UTF-8")
 	}
@@ -36,9 +36,9 @@ func parseArgs(b []byte) (json.RawMessage, error) {
 	if c.peek() != '{' {
 		return nil, c.unexpected("an object")
 	}
-	err := c.object(maxArgsDepth, func(name []byte) error {
+	err := c.object(MaxDepth, func(name []byte) error {
 		if !isName(name, "args") {
-			return fmt.Errorf("unknown member %s", clip(string(name), 64))
+			return fmt.Errorf("unknown member %s", clip(string(name)))
 		}
 		if args != nil {
 			return errors.New(`the member "args" is there twice`)
@@ -47,7 +47,7 @@ func parseArgs(b []byte) (json.RawMessage, error) {
 			return errors.New(`the member "args" is not a list`)
 		}
 		start := c.i
-		if err := c.value(maxArgsDepth - 1); err != nil {
+		if err := c.value(MaxDepth - 1); err != nil {
 			return err
 		}
 		args = b[start:c.i:c.i]
@@ -175,19 +175,7 @@ func (c *checker) array(depth int) error {
 	if depth <= 0 {
 		return errTooDeep
 	}
-	c.i++ // [
-	if c.space(); c.peek() == ']' {
-		c.i++
-		return nil
-	}
-	for {
-		if err := c.value(depth - 1); err != nil {
-			return err
-		}
-		if done, err := c.separator(']'); done || err != nil {
-			return err
-		}
-	}
+	return c.elements(func() error { return c.value(depth - 1) })
 }
 
 // separator reads a comma, or end and reports done.
@@ -283,4 +271,31 @@ func (c *checker) digits() error {
 		return c.unexpected("a digit")
 	}
 	return nil
+}
+
+// clip keeps an error short, whatever a client chose.
+func clip(s string) string {
+	const most = 64
+	if len(s) > most {
+		return s[:most] + "…"
+	}
+	return s
+}
+
+// elements reads a list and calls element when a value comes next.
+func (c *checker) elements(element func() error) error {
+	c.i++ // [
+	if c.space(); c.peek() == ']' {
+		c.i++
+		return nil
+	}
+	for {
+		c.space()
+		if err := element(); err != nil {
+			return err
+		}
+		if done, err := c.separator(']'); done || err != nil {
+			return err
+		}
+	}
 }

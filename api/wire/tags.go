@@ -1,7 +1,8 @@
-package api
+package wire
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -14,8 +15,15 @@ import (
 // knownTags are those that every client reads.
 var knownTags = []string{"$BigInt", "$Uint8Array", "$ArrayBuffer", "$Undefined", "$Set"}
 
-// escapeTags returns a JSON document with unknown tags escaped. Nearly always that is the document itself.
-func escapeTags(doc []byte) []byte {
+// AppendBytes appends b in the form that Rivet's clients read as bytes.
+func AppendBytes(dst, b []byte) []byte {
+	dst = append(dst, `["$Uint8Array","`...)
+	dst = base64.StdEncoding.AppendEncode(dst, b)
+	return append(dst, `"]`...)
+}
+
+// EscapeTags returns a JSON document with unknown tags escaped. Nearly always that is the document itself.
+func EscapeTags(doc []byte) []byte {
 	if !bytes.Contains(doc, []byte(`"$`)) && !bytes.Contains(doc, []byte(`"\u0024`)) {
 		return doc
 	}
@@ -54,33 +62,20 @@ func (t *tagger) value() error {
 
 // list reads a list and notes it if it is an unknown tag.
 func (t *tagger) list() error {
-	t.i++ // [
-	if t.space(); t.peek() == ']' {
-		t.i++
-		return nil
-	}
 	var first []byte
-	start := 0
-	for n := 1; ; n++ {
-		t.space()
+	start, n := 0, 0
+	err := t.elements(func() error {
 		from := t.i
-		if err := t.value(); err != nil {
-			return err
-		}
-		if n == 1 {
+		err := t.value()
+		if n++; n == 1 {
 			first, start = t.b[from:t.i], from
 		}
-		done, err := t.separator(']')
-		if err != nil {
-			return err
-		}
-		if done {
-			if n == 2 && isUnknownTag(first) {
-				t.at = append(t.at, start+1)
-			}
-			return nil
-		}
+		return err
+	})
+	if err == nil && n == 2 && isUnknownTag(first) {
+		t.at = append(t.at, start+1)
 	}
+	return err
 }
 
 func isUnknownTag(v []byte) bool {

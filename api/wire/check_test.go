@@ -1,4 +1,4 @@
-package api
+package wire
 
 import (
 	"encoding/json"
@@ -20,8 +20,8 @@ func TestParseArgs(t *testing.T) {
 		{name: "none", in: `{"args":[]}`, want: `[]`},
 		{name: "escaped name", in: `{"\u0061rgs":[1]}`, want: `[1]`},
 		{name: "tags", in: `{"args":[["$BigInt","5"],["$$x",1]]}`, want: `[["$BigInt","5"],["$$x",1]]`},
-		{name: "as deep as may be", in: `{"args":` + nested(maxArgsDepth-1) + `}`, want: nested(maxArgsDepth - 1)},
-		{name: "one deeper", in: `{"args":` + nested(maxArgsDepth) + `}`, wantErr: "too deeply"},
+		{name: "as deep as may be", in: `{"args":` + nested(MaxDepth-1) + `}`, want: nested(MaxDepth - 1)},
+		{name: "one deeper", in: `{"args":` + nested(MaxDepth) + `}`, wantErr: "too deeply"},
 		{name: "far deeper", in: `{"args":` + nested(300_000) + `}`, wantErr: "too deeply"},
 		{name: "far deeper, in objects", in: `{"args":[` + strings.Repeat(`{"a":`, 100_000), wantErr: "too deeply"},
 		{name: "deep and unclosed", in: `{"args":` + strings.Repeat("[", 100_000), wantErr: "too deeply"},
@@ -48,7 +48,7 @@ func TestParseArgs(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := parseArgs([]byte(tt.in))
+			got, err := ParseArgs([]byte(tt.in))
 			checkErr(t, err, tt.wantErr)
 			if string(got) != tt.want {
 				t.Errorf("got %s, want %s", got, tt.want)
@@ -64,16 +64,16 @@ func FuzzParseArgs(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if got, want := checkJSON(b, 100_000) == nil, json.Valid(b) && utf8.Valid(b); got != want && len(b) < 10_000 {
-			t.Errorf("checkJSON(%q) = %v, want %v", b, got, want)
+		if got, want := CheckJSON(b, 100_000) == nil, json.Valid(b) && utf8.Valid(b); got != want && len(b) < 10_000 {
+			t.Errorf("CheckJSON(%q) = %v, want %v", b, got, want)
 		}
-		args, err := parseArgs(b)
+		args, err := ParseArgs(b)
 		if err != nil {
 			return
 		}
 		var body struct{ Args []json.RawMessage }
 		if err := json.Unmarshal(b, &body); err != nil || body.Args == nil {
-			t.Errorf("parseArgs takes %q, encoding/json does not: %v", b, err)
+			t.Errorf("ParseArgs takes %q, encoding/json does not: %v", b, err)
 		}
 		if !json.Valid(args) || args[0] != '[' || !strings.Contains(string(b), string(args)) {
 			t.Errorf("args %q of %q", args, b)
@@ -86,7 +86,7 @@ func BenchmarkParseArgs(b *testing.B) {
 	b.SetBytes(int64(len(body)))
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := parseArgs(body); err != nil {
+		if _, err := ParseArgs(body); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -1,7 +1,6 @@
-package api
+package wire
 
 import (
-	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -14,15 +13,13 @@ import (
 	"unicode/utf8"
 
 	"github.com/fxamacker/cbor/v2"
-
-	"github.com/vivarium-run/vivarium/hostfuncs/abi"
 )
 
 // cborForm checks the form of a document before transcoder walks it: nesting, counts against the
 // bytes that are there, no indefinite lengths, nothing after the document.
 var cborForm = func() cbor.DecMode {
 	m, err := cbor.DecOptions{
-		MaxNestedLevels:  128,
+		MaxNestedLevels:  MaxDepth,
 		MaxArrayElements: 131_072,
 		MaxMapPairs:      131_072,
 		IndefLength:      cbor.IndefLengthForbidden,
@@ -33,17 +30,7 @@ var cborForm = func() cbor.DecMode {
 	return m
 }()
 
-// decodeBase64 is strict: one text for each value. The standard library skips line breaks.
-func decodeBase64(enc *base64.Encoding, s string) ([]byte, error) {
-	for i := range len(s) {
-		if s[i] == '\n' || s[i] == '\r' {
-			return nil, base64.CorruptInputError(i)
-		}
-	}
-	return enc.Strict().DecodeString(s)
-}
-
-// fromCBOR converts a creation's input to JSON as guests read it. Rivet's clients tag what JSON
+// FromCBOR converts a CBOR document to at most limit bytes of JSON, as guests read it; more are ErrTooLong. Rivet's clients tag what JSON
 // lacks before they encode, so lists that look like tags are passed on as they are; values that
 // other clients leave native get the same tags here:
 //
@@ -57,24 +44,31 @@ func decodeBase64(enc *base64.Encoding, s string) ([]byte, error) {
 //	any other tag                 its content
 //
 // The order of names is kept. Errors are for the client.
-func fromCBOR(b []byte) ([]byte, error) {
+func FromCBOR(b []byte, limit int) ([]byte, error) {
+	return transcode(b, limit, false)
+}
+
+// transcode is FromCBOR. If wide is set, an integer in the form of 8 bytes is a BigInt: cbor-x writes those so, and
+// a number beyond 32 bits as a float.
+func transcode(b []byte, limit int, wide bool) ([]byte, error) {
 	if err := cborForm.Wellformed(b); err != nil {
 		if err == io.EOF || err == io.ErrUnexpectedEOF {
 			err = errors.New("it ends too early")
 		}
 		return nil, fmt.Errorf("not a CBOR document: %w", err)
 	}
-	t := transcoder{in: b, out: make([]byte, 0, len(b)+len(b)/2+16)}
+	t := transcoder{in: b, out: make([]byte, 0, min(limit, len(b)+len(b)/2+16)), limit: limit, wide: wide}
 	if err := t.item(); err != nil {
 		return nil, err
 	}
-	if len(t.out) > abi.MaxInput {
-		return nil, errInputTooLarge
+	if len(t.out) > limit {
+		return nil, ErrTooLong
 	}
 	return t.out, nil
 }
 
-var errInputTooLarge = abi.Errorf(abi.CodeInputTooLarge, "the input is longer than %d bytes of JSON", abi.MaxInput)
+// ErrTooLong reports a document that is too long as JSON.
+var ErrTooLong = errors.New("it is too long as JSON")
 
 // Major types.
 const (
@@ -104,8 +98,10 @@ const maxBignum = 1 << 10
 
 // transcoder writes the well-formed document in as JSON. Being well formed, it cannot be overrun.
 type transcoder struct {
-	in  []byte
-	out []byte
+	in    []byte
+	out   []byte
+	limit int
+	wide  bool
 }
 
 // head reads an item's head: its major type, additional information and argument.
@@ -140,17 +136,15 @@ func (t *transcoder) add(s string) { t.out = append(t.out, s...) }
 // item writes the next item.
 func (t *transcoder) item() error {
 	// A byte of CBOR can become 16 of JSON, so the result is bounded as it grows.
-	if len(t.out) > abi.MaxInput {
-		return errInputTooLarge
+	if len(t.out) > t.limit {
+		return ErrTooLong
 	}
 	major, info, arg := t.head()
 	switch major {
-	case majorUint:
-		t.integer(arg, false)
-	case majorNegative:
-		t.integer(arg, true)
+	case majorUint, majorNegative:
+		t.integer(arg, major == majorNegative, info)
 	case majorBytes:
-		t.out = appendUint8Array(t.out, t.take(arg))
+		t.out = AppendBytes(t.out, t.take(arg))
 	case majorText:
 		return t.text(t.take(arg))
 	case majorArray:
@@ -166,8 +160,10 @@ func (t *transcoder) item() error {
 }
 
 // integer writes n, or -1-n if negative.
-func (t *transcoder) integer(n uint64, negative bool) {
+func (t *transcoder) integer(n uint64, negative bool, info byte) {
 	switch {
+	case t.wide && info == 27:
+		t.bigInt(new(big.Int).SetUint64(n), negative)
 	case !negative && n <= maxSafeInteger:
 		t.out = strconv.AppendUint(t.out, n, 10)
 	case negative && n < maxSafeInteger:

@@ -1,4 +1,4 @@
-package api
+package wire
 
 import (
 	"encoding/json"
@@ -24,7 +24,7 @@ func TestEscapeTags(t *testing.T) {
 		`[ "$x" , "\"]" ]`:                 `[ "$$x" , "\"]" ]`,
 		`[]`:                               `[]`,
 	} {
-		got := string(escapeTags([]byte(in)))
+		got := string(EscapeTags([]byte(in)))
 		if got != want || !json.Valid([]byte(got)) {
 			t.Errorf("%s became %s, want %s", in, got, want)
 		}
@@ -37,26 +37,12 @@ func FuzzEscapeTags(f *testing.F) {
 		if !json.Valid(doc) {
 			return
 		}
-		once := escapeTags(doc)
+		once := EscapeTags(doc)
 		if !json.Valid(once) {
 			t.Fatalf("%q became %q", doc, once)
 		}
-		if twice := escapeTags(once); string(twice) != string(once) {
+		if twice := EscapeTags(once); string(twice) != string(once) {
 			t.Errorf("%q became %q and then %q", doc, once, twice)
-		}
-	})
-}
-
-func FuzzParseJSONMessage(f *testing.F) {
-	f.Add([]byte(msgAction(0, "nop", "[1]")))
-	f.Add([]byte(msgSubscribe("e", true)))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		m, err := jsonWire{}.parse(data)
-		if err == nil && (m.event == "") == (m.name == "") {
-			t.Errorf("%q is %+v", data, m)
-		}
-		if err == nil && m.name != "" && (!json.Valid(m.args) || m.args[0] != '[') {
-			t.Errorf("%q has the arguments %q", data, m.args)
 		}
 	})
 }
