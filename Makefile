@@ -6,11 +6,11 @@ GUEST_ENV   = GOOS=wasip1 GOARCH=wasm
 PLUGINS     = examples/wasm/extism-as examples/wasm/extism-c examples/wasm/extism-rust
 BINDINGS    = examples/wasm/bindings-as examples/wasm/bindings-c examples/wasm/bindings-rust
 
-.PHONY: check test race fuzz bench bench-turn generate deps strace crash model attack wasm figures types schedules
+.PHONY: check test race fuzz bench bench-turn generate deps strace crash model attack wasm figures types clients schedules
 
 # test passes everything: checks, all tests, the race detector where there is concurrency, and the
 # guests of other languages built again from their source, and what the host writes compiled.
-test: deps check wasm types
+test: deps check wasm types clients
 	go test -count=1 -timeout 20m $(TESTFLAGS) ./...
 	$(MAKE) race
 	@git diff --exit-code --stat -- '*/package-lock.json'
@@ -37,6 +37,10 @@ race:
 wasm: deps
 	for guest in $(PLUGINS) $(BINDINGS); do $(MAKE) -C $$guest || exit 1; done
 	go test -count=1 -run 'Plain|GuestsRunTheSame|Bindings' ./actors ./guest-sdk ./sandbox ./cmd/host
+
+# clients drives a host with Rivet's published client, in each of its encodings.
+clients: deps
+	$(MAKE) -C e2e/client
 
 # types gives the declarations that the tests of host types compare to the TypeScript compiler.
 types:

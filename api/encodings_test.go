@@ -1,10 +1,12 @@
 package api
 
 import (
+	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -30,6 +32,47 @@ func cborOf(t testing.TB, value string) []byte {
 	return mustCBOR(t, v)
 }
 
+// nativeOf is cborOf for the encoding cbor, whose clients tag nothing.
+func nativeOf(t testing.TB, value string) cbor.RawMessage {
+	t.Helper()
+	var v any
+	if err := json.Unmarshal([]byte(value), &v); err != nil {
+		t.Fatal(err)
+	}
+	return mustCBOR(t, untag(v))
+}
+
+func untag(v any) any {
+	list, ok := v.([]any)
+	if !ok {
+		if m, ok := v.(map[string]any); ok {
+			for name, member := range m {
+				m[name] = untag(member)
+			}
+		}
+		return v
+	}
+	if tag, ok := list[:min(1, len(list))], len(list) == 2; ok {
+		switch tag[0] {
+		case "$BigInt":
+			n, _ := strconv.ParseUint(list[1].(string), 10, 64)
+			return wide(n)
+		case "$Uint8Array":
+			b, _ := base64.StdEncoding.DecodeString(list[1].(string))
+			return b
+		case "$$x":
+			list[0] = "$x"
+		}
+	}
+	for i, element := range list {
+		list[i] = untag(element)
+	}
+	return list
+}
+
+// wide is an integer as a bigint of JavaScript's is written.
+func wide(n uint64) cbor.RawMessage { return binary.BigEndian.AppendUint64([]byte{0x1b}, n) }
+
 func mustCBOR(t testing.TB, v any) []byte {
 	t.Helper()
 	b, err := cbor.Marshal(v)
@@ -51,8 +94,7 @@ func actionMessage(t testing.TB, encoding string, id uint64, name, args string) 
 		b := bareField(binary.AppendUvarint([]byte{4, 0, 0}, id), name)
 		return bareField(b, string(cborOf(t, args)))
 	case "cbor":
-		wide := cbor.RawMessage(binary.BigEndian.AppendUint64([]byte{0x1b}, id))
-		val := map[string]any{"id": wide, "name": name, "args": cbor.RawMessage(cborOf(t, args))}
+		val := map[string]any{"id": wide(id), "name": name, "args": nativeOf(t, args)}
 		return mustCBOR(t, map[string]any{"body": map[string]any{"tag": "ActionRequest", "val": val}})
 	}
 	return []byte(msgAction(int(id), name, args))
@@ -203,7 +245,7 @@ func TestEncodingsOfHTTP(t *testing.T) {
 		case "bare":
 			return bareField([]byte{4, 0}, string(cborOf(t, args)))
 		case "cbor":
-			return mustCBOR(t, map[string]any{"args": cbor.RawMessage(cborOf(t, args))})
+			return mustCBOR(t, map[string]any{"args": nativeOf(t, args)})
 		}
 		return []byte(`{"args":` + args + `}`)
 	}

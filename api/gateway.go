@@ -36,7 +36,11 @@ func (s *Server) postAction(w http.ResponseWriter, q *request) error {
 // encoding is that of the request's body and of the answer's. Errors are JSON in any case: clients go by their
 // content type.
 func (q *request) encoding() wire.Encoding {
-	if e := wire.Of(q.Header.Get(encodingHeader)); e != nil {
+	name := q.Header.Get(encodingHeader)
+	if name == "" {
+		return wire.Plain
+	}
+	if e := wire.Of(name); e != nil {
 		return e
 	}
 	return wire.JSON // as Rivet does with names that it does not know

@@ -50,13 +50,25 @@ type queueBodyJSON struct {
 	Body    json.RawMessage `json:"body"`
 	Name    *string         `json:"name"`
 	Wait    *bool           `json:"wait"`
-	Timeout *int64          `json:"timeout"` // ms
+	Timeout *millis         `json:"timeout"`
+}
+
+// millis is a time in milliseconds, in JSON a number or a BigInt.
+type millis int64
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (m *millis) UnmarshalJSON(b []byte) error {
+	var tag []string
+	if json.Unmarshal(b, &tag) == nil && len(tag) == 2 && tag[0] == "$BigInt" {
+		b = []byte(tag[1])
+	}
+	return json.Unmarshal(b, (*int64)(m))
 }
 
 // message reads the message that the request sends.
 func (q *request) message() (actors.Message, error) {
 	m := actors.Message{Queue: q.params["queue"], Caller: q.who.Subject}
-	if q.encoding() == wire.JSON {
+	if !q.encoding().Binary() {
 		if err := q.wantJSON(); err != nil {
 			return m, err
 		}
@@ -79,7 +91,7 @@ func (q *request) message() (actors.Message, error) {
 	m.Wait = b.Wait != nil && *b.Wait
 	if b.Timeout != nil {
 		// Zero asks for an answer at once, which is not the same as none.
-		m.Timeout = max(time.Duration(min(*b.Timeout, 1<<40))*time.Millisecond, time.Nanosecond)
+		m.Timeout = max(time.Duration(min(int64(*b.Timeout), 1<<40))*time.Millisecond, time.Nanosecond)
 	}
 	return m, nil
 }

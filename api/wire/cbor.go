@@ -68,10 +68,7 @@ func (cborEncoding) Parse(data []byte) (m ClientMessage, err error) {
 
 func (cborEncoding) ActionBody(body []byte) ([]byte, error) { return transcode(body, maxValue, true) }
 
-func (cborEncoding) QueueBody(body []byte) ([]byte, error) {
-	// A time-out in 8 bytes would be a BigInt, but the client has none beyond 32 bits.
-	return transcode(body, maxValue, true)
-}
+func (cborEncoding) QueueBody(body []byte) ([]byte, error) { return transcode(body, maxValue, true) }
 
 func (cborEncoding) ActionReply(output []byte) []byte {
 	return appendValue(appendText(appendHead(nil, majorMap, 1), "output"), orUndefined(output))
@@ -94,6 +91,8 @@ const (
 	cborTrue    = 0xf5
 	cborNull    = 0xf6
 	cborFloat64 = 0xfb
+
+	cborUndefined = 0xf7
 )
 
 // appendHead appends the head of an item in its shortest form.

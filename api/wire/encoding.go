@@ -25,7 +25,7 @@ type Encoding interface {
 
 	// Bodies of HTTP. Those of requests become what the JSON encoding has, which is not checked yet.
 	ActionBody(body []byte) ([]byte, error) // {"args":[…]}
-	QueueBody(body []byte) ([]byte, error)  // {"body":…,"name":…,"wait":…,"timeout":…}
+	QueueBody(body []byte) ([]byte, error)  // {"body":…,"name":…,"wait":…,"timeout":…}; a time-out may be a BigInt
 	ActionReply(output []byte) []byte
 	QueueReply(status string, response []byte) []byte // an empty response is none
 }
@@ -50,8 +50,12 @@ type ClientMessage struct {
 // Of returns the encoding of that name, nil if there is none.
 func Of(name string) Encoding { return encodings[name] }
 
-// JSON is the encoding of clients that name none.
-var JSON Encoding = jsonEncoding{}
+var (
+	// JSON is Rivet's JSON.
+	JSON Encoding = jsonEncoding{}
+	// Plain is JSON for clients that name no encoding: curl and people.
+	Plain Encoding = plainEncoding{}
+)
 
 var encodings = map[string]Encoding{"json": JSON, "cbor": cborEncoding{}, "bare": bareEncoding{}}
 

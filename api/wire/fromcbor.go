@@ -48,16 +48,17 @@ func FromCBOR(b []byte, limit int) ([]byte, error) {
 	return transcode(b, limit, false)
 }
 
-// transcode is FromCBOR. If wide is set, an integer in the form of 8 bytes is a BigInt: cbor-x writes those so, and
-// a number beyond 32 bits as a float.
-func transcode(b []byte, limit int, wide bool) ([]byte, error) {
+// transcode is FromCBOR. If native is set, the client has tagged nothing: a list that looks like a tag is one of the
+// user's and is escaped, and an integer in the form of 8 bytes is a BigInt, since cbor-x writes those so, and a number
+// beyond 32 bits as a float.
+func transcode(b []byte, limit int, native bool) ([]byte, error) {
 	if err := cborForm.Wellformed(b); err != nil {
 		if err == io.EOF || err == io.ErrUnexpectedEOF {
 			err = errors.New("it ends too early")
 		}
 		return nil, fmt.Errorf("not a CBOR document: %w", err)
 	}
-	t := transcoder{in: b, out: make([]byte, 0, min(limit, len(b)+len(b)/2+16)), limit: limit, wide: wide}
+	t := transcoder{in: b, out: make([]byte, 0, min(limit, len(b)+len(b)/2+16)), limit: limit, native: native}
 	if err := t.item(); err != nil {
 		return nil, err
 	}
@@ -98,10 +99,11 @@ const maxBignum = 1 << 10
 
 // transcoder writes the well-formed document in as JSON. Being well formed, it cannot be overrun.
 type transcoder struct {
-	in    []byte
-	out   []byte
-	limit int
-	wide  bool
+	in     []byte
+	out    []byte
+	limit  int
+	native bool
+	depth  int // of objects around the next item
 }
 
 // head reads an item's head: its major type, additional information and argument.
@@ -162,7 +164,7 @@ func (t *transcoder) item() error {
 // integer writes n, or -1-n if negative.
 func (t *transcoder) integer(n uint64, negative bool, info byte) {
 	switch {
-	case t.wide && info == 27:
+	case t.native && info == 27:
 		t.bigInt(new(big.Int).SetUint64(n), negative)
 	case !negative && n <= maxSafeInteger:
 		t.out = strconv.AppendUint(t.out, n, 10)
@@ -198,6 +200,13 @@ func (t *transcoder) array(n uint64) error {
 		if i > 0 {
 			t.add(",")
 		}
+		if i == 0 && n == 2 && t.native && t.beginsTag() {
+			_, _, length := t.head()
+			if err := t.text(append([]byte("$"), t.take(length)...)); err != nil {
+				return err
+			}
+			continue
+		}
 		if err := t.item(); err != nil {
 			return err
 		}
@@ -206,13 +215,20 @@ func (t *transcoder) array(n uint64) error {
 	return nil
 }
 
+// beginsTag reports whether the next item is a text that a tag could begin with.
+func (t *transcoder) beginsTag() bool {
+	next := *t
+	major, _, n := next.head()
+	return major == majorText && n > 0 && next.in[0] == '$'
+}
+
 func (t *transcoder) object(n uint64) error {
 	t.add("{")
+	t.depth++
+	defer func() { t.depth-- }()
 	seen := make(map[string]struct{}, min(n, 64))
-	for i := range n {
-		if i > 0 {
-			t.add(",")
-		}
+	begin := len(t.out)
+	for range n {
 		major, _, length := t.head()
 		if major != majorText {
 			return errors.New("a map has a name that is no text")
@@ -222,6 +238,13 @@ func (t *transcoder) object(n uint64) error {
 			return errors.New("a map has a name twice")
 		}
 		seen[string(name)] = struct{}{}
+		if t.native && t.depth == 1 && t.in[0] == cborUndefined && string(name) != "body" {
+			t.in = t.in[1:] // an option of a message's that the client has not set
+			continue
+		}
+		if len(t.out) > begin {
+			t.add(",")
+		}
 		if err := t.text(name); err != nil {
 			return err
 		}

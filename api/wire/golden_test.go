@@ -60,13 +60,14 @@ func TestGoldenFromClient(t *testing.T) {
 		encoding, in string
 		want         ClientMessage
 	}{
-		"action":              {"bare", `04 00 | 00 | 00 | 03 "inc" | 02 81 03`, ClientMessage{Name: "inc", Args: []byte("[3]")}},
-		"subscription":        {"bare", `04 00 | 01 | 05 "count" | 01`, ClientMessage{Event: "count", Subscribe: true}},
-		"unsubscription, old": {"bare", `01 00 | 01 | 05 "count" | 00`, ClientMessage{Event: "count"}},
-		"greatest id":         {"bare", `04 00 | 00 | ffffffffffffffffff01 | 01 "a" | 01 80`, ClientMessage{ID: 1<<64 - 1, Name: "a", Args: []byte("[]")}},
-		"cbor action":         {"cbor", `b9 00 01 64 "body" b9 00 02 63 "tag" 6d "ActionRequest" 63 "val" b9 00 03 62 "id" 1b 0000000000000000 64 "name" 63 "inc" 64 "args" 81 03`, ClientMessage{Name: "inc", Args: []byte("[3]")}},
-		"cbor bigint, bytes":  {"cbor", `a1 64 "body" a2 63 "tag" 6d "ActionRequest" 63 "val" a3 62 "id" 1b 0000000000000007 64 "name" 61 "a" 64 "args" 83 1b 0000000000000005 d8 40 41 09 f7`, ClientMessage{ID: 7, Name: "a", Args: []byte(`[["$BigInt","5"],["$Uint8Array","CQ=="],["$Undefined",0]]`)}},
-		"cbor subscription":   {"cbor", `a1 64 "body" a2 63 "tag" 73 "SubscriptionRequest" 63 "val" a2 69 "eventName" 65 "count" 69 "subscribe" f5`, ClientMessage{Event: "count", Subscribe: true}},
+		"action":                          {"bare", `04 00 | 00 | 00 | 03 "inc" | 02 81 03`, ClientMessage{Name: "inc", Args: []byte("[3]")}},
+		"subscription":                    {"bare", `04 00 | 01 | 05 "count" | 01`, ClientMessage{Event: "count", Subscribe: true}},
+		"unsubscription, old":             {"bare", `01 00 | 01 | 05 "count" | 00`, ClientMessage{Event: "count"}},
+		"greatest id":                     {"bare", `04 00 | 00 | ffffffffffffffffff01 | 01 "a" | 01 80`, ClientMessage{ID: 1<<64 - 1, Name: "a", Args: []byte("[]")}},
+		"cbor action":                     {"cbor", `b9 00 01 64 "body" b9 00 02 63 "tag" 6d "ActionRequest" 63 "val" b9 00 03 62 "id" 1b 0000000000000000 64 "name" 63 "inc" 64 "args" 81 03`, ClientMessage{Name: "inc", Args: []byte("[3]")}},
+		"cbor bigint, bytes":              {"cbor", `a1 64 "body" a2 63 "tag" 6d "ActionRequest" 63 "val" a3 62 "id" 1b 0000000000000007 64 "name" 61 "a" 64 "args" 83 1b 0000000000000005 d8 40 41 09 f7`, ClientMessage{ID: 7, Name: "a", Args: []byte(`[["$BigInt","5"],["$Uint8Array","CQ=="],["$Undefined",0]]`)}},
+		"cbor list that looks like a tag": {"cbor", `a1 64 "body" a2 63 "tag" 6d "ActionRequest" 63 "val" a3 62 "id" 1b 0000000000000007 64 "name" 61 "a" 64 "args" 82 82 67 "$BigInt" 61 "5" 82 63 "$$x" 01`, ClientMessage{ID: 7, Name: "a", Args: []byte(`[["$$BigInt","5"],["$$$x",1]]`)}},
+		"cbor subscription":               {"cbor", `a1 64 "body" a2 63 "tag" 73 "SubscriptionRequest" 63 "val" a2 69 "eventName" 65 "count" 69 "subscribe" f5`, ClientMessage{Event: "count", Subscribe: true}},
 	} {
 		got, err := Of(tt.encoding).Parse(unhex(t, tt.in))
 		if err != nil || !reflect.DeepEqual(got, tt.want) {
@@ -80,12 +81,15 @@ func TestGoldenFromClient(t *testing.T) {
 		encoding, in string
 		want         string
 	}{
-		"inc":        {action, "bare", "04 00 | 02 | 81 02", `{"args":[2]}`},
-		"echo":       {action, "bare", "04 00 | 0c | 82 61 78 b9 00 01 61 61 83 01 f6 f5", `{"args":["x",{"a":[1,null,true]}]}`},
-		"cbor inc":   {action, "cbor", `b9 00 01 64 "args" 81 02`, `{"args":[2]}`},
-		"queue":      {queue, "bare", `04 00 | 06 b9 00 01 61 6e 02 | 01 04 "done" | 01 01 | 01 d0 07 00 00 00 00 00 00`, `{"body":{"n":2},"name":"done","wait":true,"timeout":2000}`},
-		"bare queue": {queue, "bare", `03 00 | 01 02 | 00 | 00 | 00`, `{"body":2}`},
-		"cbor queue": {queue, "cbor", `b9 00 02 64 "body" 02 64 "wait" f4`, `{"body":2,"wait":false}`},
+		"inc":                       {action, "bare", "04 00 | 02 | 81 02", `{"args":[2]}`},
+		"echo":                      {action, "bare", "04 00 | 0c | 82 61 78 b9 00 01 61 61 83 01 f6 f5", `{"args":["x",{"a":[1,null,true]}]}`},
+		"cbor inc":                  {action, "cbor", `b9 00 01 64 "args" 81 02`, `{"args":[2]}`},
+		"queue":                     {queue, "bare", `04 00 | 06 b9 00 01 61 6e 02 | 01 04 "done" | 01 01 | 01 d0 07 00 00 00 00 00 00`, `{"body":{"n":2},"name":"done","wait":true,"timeout":2000}`},
+		"bare queue":                {queue, "bare", `03 00 | 01 02 | 00 | 00 | 00`, `{"body":2}`},
+		"cbor queue, options unset": {queue, "cbor", `b9 00 03 64 "name" f7 64 "body" a1 61 "a" f7 67 "timeout" f7`, `{"body":{"a":["$Undefined",0]}}`},
+		"cbor queue, nothing": {queue, "cbor", `a1 64 "body" f7`, `{"body":["$Undefined",0]}`},
+		"cbor queue, long time-out": {queue, "cbor", `a2 64 "body" 02 67 "timeout" 1b 0000000000000064`, `{"body":2,"timeout":["$BigInt","100"]}`},
+		"cbor queue":                {queue, "cbor", `b9 00 02 64 "body" 02 64 "wait" f4`, `{"body":2,"wait":false}`},
 	} {
 		got, err := tt.decode(Of(tt.encoding), unhex(t, tt.in))
 		if err != nil || string(got) != tt.want {

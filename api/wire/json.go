@@ -9,6 +9,16 @@ import (
 // jsonEncoding is Rivet's JSON.
 type jsonEncoding struct{}
 
+// plainEncoding is JSON without a tag for undefined: what is undefined is absent.
+type plainEncoding struct{ jsonEncoding }
+
+func (plainEncoding) ActionReply(output []byte) []byte {
+	if len(output) == 0 {
+		return []byte("{}")
+	}
+	return jsonEncoding{}.ActionReply(output)
+}
+
 func (jsonEncoding) Name() string { return "json" }
 
 func (jsonEncoding) Binary() bool { return false }
@@ -50,10 +60,7 @@ func (jsonEncoding) ActionBody(body []byte) ([]byte, error) { return body, nil }
 func (jsonEncoding) QueueBody(body []byte) ([]byte, error) { return body, nil }
 
 func (jsonEncoding) ActionReply(output []byte) []byte {
-	if len(output) == 0 {
-		return []byte("{}")
-	}
-	return jsonMember(`{"output":`, EscapeTags(output))
+	return jsonMember(`{"output":`, orUndefined(output)) // Rivet's client fails on an answer without the member
 }
 
 func (jsonEncoding) QueueReply(status string, response []byte) []byte {

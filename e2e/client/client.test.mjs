@@ -1,0 +1,281 @@
+// Rivet's published client, unmodified, against a real host: each documented feature in each encoding.
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { createClient } from "rivetkit/client";
+import { WebSocket } from "ws";
+import { startHost, until } from "./host.mjs";
+
+let host, token;
+before(async () => {
+	host = await startHost();
+	token = host.token("invoke");
+});
+after(() => host.end());
+
+let number = 0;
+const newKey = () => ["test", `${Date.now()}`, `${number++}`];
+
+/** failure returns what f was rejected with. */
+async function failure(f) {
+	try {
+		await f();
+	} catch (e) {
+		return e;
+	}
+	assert.fail("it did not fail");
+}
+
+/** defer resolves with the first call of done. */
+function defer() {
+	let done;
+	return [new Promise((r) => (done = r)), done];
+}
+
+// undefined is the default of the client, which is bare.
+for (const encoding of [undefined, "bare", "cbor", "json"]) {
+	describe(encoding ?? "default encoding", () => {
+		let client;
+		before(() => {
+			client = createClient({ endpoint: host.endpoint, token, ...(encoding && { encoding }) });
+		});
+		after(() => client.dispose());
+		const kitchen = (key = newKey(), options) => client.kitchen.getOrCreate(key, options);
+
+		test("getOrCreate, get, getForId, resolve", async () => {
+			const key = newKey();
+			const made = kitchen(key);
+			assert.equal(await made.inc(2), 2);
+			const id = await made.resolve();
+			assert.equal(await client.kitchen.get(key).resolve(), id);
+			assert.equal(await client.kitchen.get(key).inc(1), 3);
+			assert.equal(await client.kitchen.getForId(id).get(), 3);
+		});
+
+		test("create with input, twice", async () => {
+			const key = newKey();
+			const input = { start: 5, list: [null, true, "ü"] };
+			const made = await client.kitchen.create(key, { input });
+			assert.deepEqual(await made.input(), input);
+			const again = await failure(() => client.kitchen.create(key));
+			assert.deepEqual([again.group, again.code], ["actor", "duplicate_key"]);
+			assert.deepEqual(await kitchen(newKey(), { createWithInput: input }).input(), input);
+		});
+
+		test("compound and empty keys", async () => {
+			for (const key of [["a/b", "c\\d"], ["ü", " "], [], "single"]) {
+				const id = await kitchen(key).resolve();
+				assert.equal(await client.kitchen.get(key).resolve(), id);
+				await kitchen(key).inc(1);
+			}
+			assert.notEqual(await kitchen(["x", "y"]).resolve(), await kitchen(["x/y"]).resolve());
+		});
+
+		test("values of every type", async () => {
+			const k = kitchen();
+			const conn = k.connect();
+			for (const target of [k, conn]) {
+				for (const v of [null, true, false, 0, -1, 1.5, 1e300, 2 ** 40, -(2 ** 40), Number.MAX_SAFE_INTEGER, "", "ü\n\u{1f600}", [], {}, [[["deep"]]], { a: { b: [1, { c: null }] } }, ["$x", 1], ["$$x", 1], 5n, -5n, 2n ** 70n, [1n, { n: 2n }]]) {
+					assert.deepEqual(await target.echo(v), v);
+				}
+				const bytes = await target.echo(new Uint8Array([9, 0, 255]));
+				assert.deepEqual([...bytes], [9, 0, 255]);
+				assert.equal(await target.echo(new Date(1_700_000_000_500)), "2023-11-14T22:13:20.500Z");
+				assert.equal(await target.nothing(), undefined);
+			}
+			await conn.dispose();
+		});
+
+		test("nested actions", async () => {
+			assert.equal(await kitchen().nested.a.b(), "deep");
+		});
+
+		test("errors", async () => {
+			const k = kitchen();
+			const conn = k.connect();
+			for (const target of [k, conn]) {
+				const user = await failure(() => target.fail());
+				assert.deepEqual([user.group, user.code, user.message, user.metadata], ["user", "bad_name", "bad name", { min: 3 }]);
+				const hidden = await failure(() => target.boom());
+				assert.deepEqual([hidden.group, hidden.code], ["rivetkit", "internal_error"]);
+				assert.doesNotMatch(JSON.stringify(hidden) + hidden.message, /secret/);
+				const none = await failure(() => target.nobody());
+				assert.deepEqual([none.group, none.code], ["actor", "action_not_found"]);
+			}
+			await conn.dispose();
+			const missing = await failure(() => client.kitchen.get(newKey()).get());
+			assert.deepEqual([missing.group, missing.code], ["actor", "not_found"]);
+			const malformed = await failure(() => client.kitchen.getForId("nobody").get());
+			assert.deepEqual([malformed.group, malformed.code], ["actor", "not_found"]);
+		});
+
+		test("events: on, once, off, before the answer, for all", async () => {
+			const key = newKey();
+			const conns = [kitchen(key).connect(), kitchen(key).connect(), kitchen(key).connect()];
+			const seen = conns.map(() => []);
+			conns.forEach((c, i) => c.on("count", (n, how) => seen[i].push([n, how])));
+			let once = 0;
+			const [first, gotFirst] = defer();
+			conns[0].once("count", () => {
+				once++;
+				gotFirst();
+			});
+			for (const c of conns) assert.equal(await c.get(), 0);
+			let before;
+			assert.equal(await conns[0].inc(3), 3);
+			before = seen[0].length;
+			assert.equal(before, 1, "the event comes before the answer");
+			await first;
+			await kitchen(key).inc(4);
+			await until("all events", () => seen.every((s) => s.length === 2));
+			for (const s of seen) assert.deepEqual(s, [[3, { by: 3 }], [7, { by: 4 }]]);
+			assert.equal(once, 1);
+
+			const late = [];
+			const off = conns[1].on("count", (n) => late.push(n));
+			await conns[1].get();
+			off();
+			await conns[1].inc(1);
+			assert.deepEqual(late, []);
+			await Promise.all(conns.map((c) => c.dispose()));
+		});
+
+		test("params and state of a connection, access denied", async () => {
+			const key = newKey();
+			await kitchen(key).inc(1);
+			const conn = kitchen(key, { params: { name: "zoë, ü" } }).connect();
+			assert.deepEqual(await conn.whoami(), { name: "zoë, ü" });
+			await conn.dispose();
+			assert.deepEqual(await kitchen(key, { params: { name: "bob" } }).whoami(), { name: "bob" });
+
+			for (const [name, want] of [["stranger", ["user", "forbidden"]], ["boom", ["rivetkit", "internal_error"]]]) {
+				const denied = kitchen(key, { params: { name } }).connect();
+				const [error, gotError] = defer();
+				denied.onError(gotError);
+				const e = await error;
+				assert.deepEqual([e.group, e.code], want);
+				assert.deepEqual(name === "stranger" && e.metadata, name === "stranger" && { why: "test" });
+				assert.doesNotMatch(JSON.stringify(e) + e.message, /secret/);
+				await denied.dispose();
+				const stateless = await failure(() => kitchen(key, { params: { name } }).get());
+				assert.deepEqual([stateless.group, stateless.code], want);
+			}
+		});
+
+		test("status: open, close, kick, dispose", async () => {
+			const conn = kitchen().connect();
+			const statuses = [];
+			let opened = 0, closed = 0;
+			conn.onStatusChange((s) => statuses.push(s));
+			conn.onOpen(() => opened++);
+			conn.onClose(() => closed++);
+			await conn.inc(1);
+			assert.deepEqual([opened, closed, conn.connStatus], [1, 0, "connected"]);
+			await conn.kick().catch(() => {});
+			await until("the connection to come back", () => opened === 2);
+			assert.equal(await conn.get(), 1);
+			assert.equal(closed, 1);
+			await conn.dispose();
+			await until("the end", () => closed === 2);
+			assert.deepEqual(statuses.filter((s) => s === "connected").length, 2);
+		});
+
+		test("an actor sleeps beneath its connections", async () => {
+			const key = newKey();
+			const conn = kitchen(key, { params: { name: "kept" } }).connect();
+			const counts = [];
+			conn.on("count", (n) => counts.push(n));
+			await conn.inc(1);
+			await conn.doze();
+			assert.equal(await conn.inc(1), 2);
+			assert.deepEqual(counts, [1, 2]);
+			assert.deepEqual(await conn.whoami(), { name: "kept" });
+			await conn.dispose();
+		});
+
+		test("queues", async () => {
+			const k = kitchen();
+			await k.send("done", { n: 1 });
+			const done = await k.send("done", { n: 2 }, { wait: true, timeout: 10_000 });
+			assert.deepEqual(done, { status: "completed", response: { echoed: { n: 2 } } });
+			const late = await k.send("never", "x", { wait: true, timeout: 100 });
+			assert.equal(late.status, "timedOut");
+		});
+
+		test("raw HTTP", async () => {
+			const k = kitchen();
+			const r = await k.fetch("/a/b?q=1&r=%2F", { method: "POST", body: "text", headers: { "x-mine": "1" } });
+			assert.equal(r.status, 200);
+			const got = await r.json();
+			assert.deepEqual(got, { method: "POST", url: "/a/b?q=1&r=%2F", body: "text", mine: "1" });
+			assert.equal((await k.fetch("teapot")).status, 418);
+			const url = await k.getGatewayUrl();
+			assert.equal((await fetch(`${url.replace(/\?.*/, "")}/request/teapot${new URL(url).search}`)).status, 418);
+		});
+
+		test("raw WebSocket", async () => {
+			const k = kitchen();
+			const ws = await k.webSocket("sub/x?y=1");
+			const messages = [];
+			const [open, isOpen] = defer();
+			const [end, ended] = defer();
+			ws.binaryType = "arraybuffer";
+			ws.addEventListener("open", isOpen);
+			ws.addEventListener("message", (e) => messages.push(e.data));
+			ws.addEventListener("close", (e) => ended([e.code, e.reason]));
+			if (ws.readyState !== 1) await open;
+			ws.send("hello");
+			ws.send(new Uint8Array([1, 2]));
+			await until("the messages", () => messages.length >= 3);
+			assert.equal(messages[0], "/websocket/sub/x?y=1");
+			assert.equal(messages[1], "echo hello");
+			assert.deepEqual([...new Uint8Array(messages[2])], [1, 2]);
+			ws.send("bye");
+			assert.deepEqual(await end, [4001, "app.bye"]);
+		});
+
+		test("destroy", async () => {
+			const key = newKey();
+			const k = kitchen(key);
+			await k.inc(1);
+			const id = await k.resolve();
+			await client.kitchen.getForId(id).destroy();
+			assert.equal(await kitchen(key).get(), 0);
+		});
+
+		test("skipReadyWait", async () => {
+			const k = kitchen(newKey(), { skipReadyWait: true });
+			assert.equal(await k.inc(1), 1);
+			assert.equal((await k.fetch("teapot", { skipReadyWait: true })).status, 418);
+		});
+
+		test("without a token, or with a wrong one", async () => {
+			for (const wrong of [undefined, "nonsense"]) {
+				const other = createClient({ endpoint: host.endpoint, token: wrong, ...(encoding && { encoding }) });
+				const e = await failure(() => other.kitchen.getOrCreate(newKey()).inc(1));
+				assert.equal(e.group, "auth");
+				await other.dispose();
+			}
+		});
+	});
+}
+
+test("a plain WebSocket at the gateway's URL", async () => {
+	const client = createClient({ endpoint: host.endpoint, token });
+	const url = new URL(await client.kitchen.getOrCreate(newKey()).getGatewayUrl());
+	const ws = new WebSocket(`${url.origin.replace("http", "ws")}${url.pathname}/websocket/plain${url.search}`);
+	const [message, got] = defer();
+	ws.on("message", (data) => got(String(data)));
+	assert.equal(await message, "/websocket/plain");
+	ws.close();
+	await client.dispose();
+});
+
+test("the host is killed and started again", async () => {
+	const client = createClient({ endpoint: host.endpoint, token });
+	const k = client.kitchen.getOrCreate(newKey());
+	assert.equal(await k.inc(41), 41);
+	await host.stop("SIGKILL");
+	await host.start();
+	assert.equal(await k.inc(1), 42);
+	await client.dispose();
+});
