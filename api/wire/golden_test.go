@@ -87,7 +87,7 @@ func TestGoldenFromClient(t *testing.T) {
 		"queue":                     {queue, "bare", `04 00 | 06 b9 00 01 61 6e 02 | 01 04 "done" | 01 01 | 01 d0 07 00 00 00 00 00 00`, `{"body":{"n":2},"name":"done","wait":true,"timeout":2000}`},
 		"bare queue":                {queue, "bare", `03 00 | 01 02 | 00 | 00 | 00`, `{"body":2}`},
 		"cbor queue, options unset": {queue, "cbor", `b9 00 03 64 "name" f7 64 "body" a1 61 "a" f7 67 "timeout" f7`, `{"body":{"a":["$Undefined",0]}}`},
-		"cbor queue, nothing": {queue, "cbor", `a1 64 "body" f7`, `{"body":["$Undefined",0]}`},
+		"cbor queue, nothing":       {queue, "cbor", `a1 64 "body" f7`, `{"body":["$Undefined",0]}`},
 		"cbor queue, long time-out": {queue, "cbor", `a2 64 "body" 02 67 "timeout" 1b 0000000000000064`, `{"body":2,"timeout":["$BigInt","100"]}`},
 		"cbor queue":                {queue, "cbor", `b9 00 02 64 "body" 02 64 "wait" f4`, `{"body":2,"wait":false}`},
 	} {
