@@ -29,6 +29,7 @@ const drainTime = 10 * time.Second
 type node struct {
 	log      *slog.Logger
 	listener net.Listener
+	scheme   string // http or https
 	store    kv.Store
 	registry *tenants.Registry
 	sandbox  *sandbox.Sandbox
@@ -45,6 +46,7 @@ type nodeConfig struct {
 	dev          bool   // requests without a token are the default namespace's admin
 	onLog        func(actors.Info, actors.LogLine)
 	log          *slog.Logger
+	tls          *certificate // nil for plain HTTP
 
 	allowLoopback []string // that guests may reach if they are granted it
 	secrets       func(ns tenants.ID, module, name, host string) (string, error)
@@ -55,7 +57,7 @@ type nodeConfig struct {
 // startNode opens the parts from the bottom up and serves. The address is taken first, so that a
 // second host fails before it touches the data.
 func startNode(c nodeConfig) (n *node, err error) {
-	n = &node{log: c.log, served: make(chan error, 1)}
+	n = &node{log: c.log, scheme: "http", served: make(chan error, 1)}
 	defer func() {
 		if err != nil {
 			n.close()
@@ -95,7 +97,11 @@ func startNode(c nodeConfig) (n *node, err error) {
 	if n.api, err = api.New(api.Config{Actors: n.actors, Registry: n.registry, Keyring: keyring, Dev: c.dev, Logger: c.log, Version: version()}); err != nil {
 		return n, err
 	}
-	go func() { n.served <- n.api.Serve(n.listener) }() // ends with api.Shutdown; stop waits for it
+	l := n.listener
+	if c.tls != nil {
+		l, n.scheme = c.tls.listen(l), "https"
+	}
+	go func() { n.served <- n.api.Serve(l) }() // ends with api.Shutdown; stop waits for it
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	go func() { defer close(stopped); returnMemory(stop) }()
 	n.idle = sync.OnceFunc(func() { close(stop); <-stopped })
@@ -111,7 +117,7 @@ func (n *node) ownAddrs() []netip.AddrPort {
 }
 
 // url is where the node can be reached from this machine.
-func (n *node) url() string { return "http://" + n.listener.Addr().String() }
+func (n *node) url() string { return n.scheme + "://" + n.listener.Addr().String() }
 
 // wait serves until a signal, the end of ctx or a failure, and stops the node. A store that does
 // not know what it wrote ends the process with an error: only its log can tell, at the next start.
