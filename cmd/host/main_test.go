@@ -50,8 +50,15 @@ func start(t *testing.T, args ...string) *process {
 	}
 	addr := l.Addr().String()
 	l.Close() // free for the child
-	p := &process{t: t, url: "http://" + addr, done: make(chan struct{})}
-	p.cmd = exec.Command(os.Args[0], append(args, "--listen", addr)...)
+	p := launch(t, "http://"+addr, exec.Command(os.Args[0], append(args, "--listen", addr)...))
+	p.await("ready", p.ready)
+	return p
+}
+
+// launch runs a host that is to answer at url.
+func launch(t *testing.T, url string, cmd *exec.Cmd) *process {
+	t.Helper()
+	p := &process{t: t, url: url, cmd: cmd, done: make(chan struct{})}
 	p.cmd.Env = append(os.Environ(), "VIVARIUM_TEST_HOST=1")
 	p.cmd.Stdout, p.cmd.Stderr = p, p
 	if err := p.cmd.Start(); err != nil {
@@ -59,15 +66,16 @@ func start(t *testing.T, args ...string) *process {
 	}
 	go func() { p.cmd.Wait(); close(p.done) }() // ends with the process, which kill ends
 	t.Cleanup(p.kill)
-	p.await("ready", func() bool {
-		resp, err := http.Get(p.url + "/readyz")
-		if err != nil {
-			return false
-		}
-		resp.Body.Close()
-		return resp.StatusCode == http.StatusOK
-	})
 	return p
+}
+
+func (p *process) ready() bool {
+	resp, err := http.Get(p.url + "/readyz")
+	if err != nil {
+		return false
+	}
+	resp.Body.Close()
+	return resp.StatusCode == http.StatusOK
 }
 
 // Write collects what the process prints.

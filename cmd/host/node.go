@@ -63,8 +63,12 @@ func startNode(c nodeConfig) (n *node, err error) {
 			n.close()
 		}
 	}()
-	if n.listener, err = net.Listen("tcp", c.listen); err != nil {
+	var inherited bool
+	if n.listener, inherited, err = listen(c.listen); err != nil {
 		return n, err
+	}
+	if inherited {
+		c.log.Info("the listener is the supervisor's")
 	}
 	if err := os.MkdirAll(c.data, 0o700); err != nil {
 		return n, err

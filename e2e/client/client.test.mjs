@@ -279,3 +279,29 @@ test("the host is killed and started again", async () => {
 	assert.equal(await k.inc(1), 42);
 	await client.dispose();
 });
+
+// Behind a held socket a restart is a wait: nothing is refused, and what was connected connects again.
+for (const signal of ["SIGTERM", "SIGKILL"]) {
+	test(`a host behind a held socket gets ${signal} and is started again`, async () => {
+		const behind = await startHost({ held: true });
+		const client = createClient({ endpoint: behind.endpoint, token: behind.token("invoke") });
+		const k = client.kitchen.getOrCreate(newKey(), { params: { name: "stays" } });
+		const conns = [k.connect(), k.connect()];
+		const seen = conns.map(() => []);
+		conns.forEach((c, i) => c.on("count", (n) => seen[i].push(n)));
+		assert.equal(await conns[0].inc(1), 1);
+		assert.equal(await conns[1].inc(1), 2);
+		await behind.stop(signal);
+		const stateless = k.inc(1);
+		await new Promise((r) => setTimeout(r, 300)); // it is down
+		await behind.start();
+		assert.equal(await stateless, 3);
+		await until("the connections to come back", () => conns.every((c) => c.connStatus === "connected"));
+		assert.equal(await conns[1].inc(1), 4);
+		assert.deepEqual(await conns[0].whoami(), { name: "stays" });
+		await until("the events", () => seen.every((s) => s.at(-1) === 4));
+		for (const c of conns) await c.dispose();
+		await client.dispose();
+		await behind.end();
+	});
+}

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -30,8 +31,48 @@ export async function until(what, f, ms = 30_000) {
 	}
 }
 
-/** startHost returns {endpoint, token(role), stop(signal), start()}. */
-export async function startHost() {
+/** alone runs a host that listens itself. */
+function alone(command, ready) {
+	let child, ended;
+	const start = async () => {
+		child = spawn(command[0], command.slice(1), { stdio: ["ignore", "inherit", "inherit"] });
+		ended = new Promise((r) => child.on("exit", r));
+		await ready();
+	};
+	const stop = async (signal = "SIGKILL") => {
+		child.kill(signal);
+		await ended;
+	};
+	return { start, stop, end: stop };
+}
+
+/** hold runs a host behind a socket that is held: see hold/main.go. */
+async function hold(dir, listen, command) {
+	const binary = join(dir, "hold");
+	execFileSync("go", ["build", "-o", binary, "./e2e/client/hold"], { cwd: root, stdio: "inherit" });
+	const child = spawn(binary, [listen, ...command], { stdio: ["pipe", "pipe", "inherit"] });
+	const ended = new Promise((r) => child.on("exit", r));
+	const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
+	const say = async (line) => {
+		child.stdin.write(line + "\n");
+		const got = await lines.next();
+		if (got.value !== line) throw new Error(`hold said ${got.value} to ${line}`);
+	};
+	return {
+		start: () => say("start"),
+		stop: (signal = "SIGKILL") => say(signal === "SIGKILL" ? "kill" : "term"),
+		end: async () => {
+			child.stdin.end();
+			await ended;
+		},
+	};
+}
+
+/**
+ * startHost returns {endpoint, token(role), stop(signal), start(), end()}. The socket of a held host stays open while
+ * the host is stopped, so who connects waits.
+ */
+export async function startHost({ held = false } = {}) {
 	const dir = mkdtempSync(join(tmpdir(), "vivarium-e2e-"));
 	const binary = join(dir, "host");
 	const key = join(dir, "key");
@@ -40,24 +81,16 @@ export async function startHost() {
 	cli("key", key);
 	const port = await freePort();
 	const endpoint = `http://127.0.0.1:${port}`;
-	let child, ended;
-
-	const start = async () => {
-		child = spawn(binary, ["serve", "--data", join(dir, "data"), "--key-file", key, "--listen", `127.0.0.1:${port}`, "--log-level", "warn"], {
-			stdio: ["ignore", "inherit", "inherit"],
-		});
-		ended = new Promise((r) => child.on("exit", r));
-		await until("the host", async () => (await fetch(endpoint + "/readyz").catch(() => null))?.ok);
-	};
-	const stop = async (signal = "SIGKILL") => {
-		child.kill(signal);
-		await ended;
-	};
+	const listen = `127.0.0.1:${port}`;
+	const command = [binary, "serve", "--data", join(dir, "data"), "--key-file", key, "--listen", listen, "--log-level", "warn"];
+	const ready = () => until("the host", async () => (await fetch(endpoint + "/readyz").catch(() => null))?.ok);
+	const { start, stop, end: kill } = held ? await hold(dir, listen, command) : alone(command, ready);
 	const token = (role) => cli("token", "--key-file", key, "--role", role, "--namespace", "default", "--subject", "ann");
-	await start();
+	if (!held) await start();
+	await ready();
 	cli("deploy", guest, "--url", endpoint, "--token", token("deploy"));
 	const end = async () => {
-		await stop();
+		await kill();
 		rmSync(dir, { recursive: true, force: true });
 	};
 	return { endpoint, token, start, stop, end };
