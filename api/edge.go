@@ -8,9 +8,11 @@ import (
 	"net/http"
 	"net/url"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/gorilla/websocket"
 	"github.com/labstack/echo/v4"
 
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
@@ -75,6 +77,9 @@ func normalize(r *http.Request) *http.Request {
 	if path == "" {
 		path = "/"
 	}
+	if id := routedTo(r); id != "" {
+		path = "/gateway/" + url.PathEscape(id) + path
+	}
 	n, u := *r, *r.URL
 	n.URL = &u
 	u.RawPath = path
@@ -82,6 +87,27 @@ func normalize(r *http.Request) *http.Request {
 		u.Path = p
 	}
 	return &n
+}
+
+// routedTo returns the actor that the head of a request names and not its path, as Rivet's clients do once they know
+// an id and will not wait for readiness: in headers, or for a WebSocket in sub-protocols.
+func routedTo(r *http.Request) string {
+	if r.Header.Get("X-Rivet-Target") == "actor" {
+		return r.Header.Get("X-Rivet-Actor")
+	}
+	if !isUpgrade(r) {
+		return ""
+	}
+	all, id := websocket.Subprotocols(r), ""
+	for _, p := range all {
+		if rest, ok := strings.CutPrefix(p, "rivet_actor."); ok {
+			id, _ = url.PathUnescape(rest) // what cannot be read names nobody
+		}
+	}
+	if !slices.Contains(all, "rivet_target.actor") {
+		return ""
+	}
+	return id
 }
 
 // requestID returns the client's request id if it is well formed, else a new one.

@@ -237,6 +237,46 @@ func (l *live) post(path, encoding string, body []byte) (status int, contentType
 	return resp.StatusCode, resp.Header.Get("Content-Type"), string(b)
 }
 
+// The head may name the actor instead of the path.
+func TestRoutedByHead(t *testing.T) {
+	l := openLive(t, actorstest.Options{})
+	id := l.Actor(tenants.Default, "script", "a")
+	l.Actor(tenants.Default, "events", "a")
+	for _, tt := range []struct {
+		path, target, actor string
+		status              int
+	}{
+		{"/action/nop", "actor", id.String(), 200},
+		{"/api/rivet/action/nop", "actor", id.String(), 200},
+		{"/action/nop", "actor", "nobody", 404},
+		{"/action/nop", "actor", "../../modules", 404},
+		{"/action/nop", "envoy", id.String(), 404},
+		{"/action/nop", "actor", "", 404},
+		{"/modules", "actor", id.String(), 404},
+	} {
+		r, err := http.NewRequest("POST", strings.Replace(l.url, "ws:", "http:", 1)+tt.path, strings.NewReader(`{"args":[]}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header = http.Header{"X-Rivet-Target": {tt.target}, "X-Rivet-Actor": {tt.actor}, "X-Rivet-Token": {l.token(time.Hour)}, "Content-Type": {typeJSON}}
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != tt.status {
+			t.Errorf("%s to %s %s: %d, want %d", tt.path, tt.target, tt.actor, resp.StatusCode, tt.status)
+		}
+	}
+	events, _ := l.Host.Find(t.Context(), actorstest.Address(t, tenants.Default, "events", "a"))
+	head := []string{"rivet", "rivet_encoding.json", "rivet_target.actor", "rivet_actor." + events.ID.String(), "rivet_token." + l.token(time.Hour), "rivet_skip_ready_wait"}
+	dial(t, l.url+"/connect", head).want(`{"body":{"tag":"Init"…`)
+	head[3] = "rivet_actor.nobody"
+	c := dial(t, l.url+"/connect", head)
+	c.next() // the error
+	c.want("close 1011 actor.not_found")
+}
+
 func TestEncodingsOfHTTP(t *testing.T) {
 	l := openLive(t, actorstest.Options{})
 	l.Actor(tenants.Default, "script", "a")

@@ -246,6 +246,13 @@ for (const encoding of [undefined, "bare", "cbor", "json"]) {
 			const k = kitchen(newKey(), { skipReadyWait: true });
 			assert.equal(await k.inc(1), 1);
 			assert.equal((await k.fetch("teapot", { skipReadyWait: true })).status, 418);
+			// With a known id the client names the actor in headers, and in sub-protocols, and not in the path.
+			const known = client.kitchen.getForId(await k.resolve(), { skipReadyWait: true });
+			assert.equal(await known.inc(1), 2);
+			assert.equal((await known.fetch("teapot")).status, 418);
+			const conn = known.connect();
+			assert.equal(await conn.inc(1), 3);
+			await conn.dispose();
 		});
 
 		test("without a token, or with a wrong one", async () => {
