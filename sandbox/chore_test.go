@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vivarium-run/vivarium/kv/kvtest"
 	"github.com/vivarium-run/vivarium/tenants"
 )
 
@@ -34,9 +35,7 @@ func TestChores(t *testing.T) {
 	must(t, s.Chore(ctx, "first", func() error {
 		for n, class := range []string{"a", "a", "a", "a", "b"} {
 			wg.Go(func() { must(t, chore(class)) })
-			for s.chores.Waiting() <= n {
-				time.Sleep(time.Millisecond)
-			}
+			kvtest.Eventually(t, "the chore waits", func() bool { return s.chores.Waiting() > n })
 		}
 		return nil
 	}))
@@ -79,9 +78,7 @@ func TestInstancesAreMadeInSlots(t *testing.T) {
 	}()
 	waits := func(what string) {
 		t.Helper()
-		for s.slots.Waiting() == 0 {
-			time.Sleep(time.Millisecond)
-		}
+		kvtest.Eventually(t, what+" waits for a slot", func() bool { return s.slots.Waiting() > 0 })
 		select {
 		case <-made:
 			t.Errorf("%s does not wait for a slot", what)

@@ -33,9 +33,9 @@ func (v *Version) prepare(ctx context.Context, src Source) error {
 		return err
 	}
 	ready := false
-	err = v.chore(ctx, func() error {
-		if v.facts, err = v.s.check(b); err != nil {
-			return err
+	err = v.chore(ctx, func() (refused error) {
+		if v.facts, refused = v.s.check(b); refused != nil {
+			return refused
 		}
 		v.start = startExports(v.facts)
 		err := v.restore(ctx, b)
