@@ -131,16 +131,13 @@ func appendMetadata(b, value []byte) []byte { return appendJSON(b, value, true) 
 
 func appendJSON(b, value []byte, short bool) []byte {
 	s := sizer{checker: checker{b: value}}
-	if s.value(valueDepth) != nil {
+	if s.value(tagDepth) != nil {
 		return append(b, cborNull) // cannot be: what guests give is checked when they give it
 	}
 	e := encoder{checker: checker{b: value}, out: b, sizes: s.sizes, short: short}
 	_ = e.value() // as s
 	return e.out
 }
-
-// valueDepth bounds the nesting of what is sent; guests cannot give away what is deeper.
-const valueDepth = tagDepth
 
 // sizer counts the elements of each list and object, in the order of their beginnings.
 type sizer struct {
@@ -188,7 +185,7 @@ func (e *encoder) value() error {
 		return e.elements(e.value)
 	case '{':
 		e.mapHead(e.size())
-		return e.object(valueDepth, func(name []byte) error {
+		return e.object(tagDepth, func(name []byte) error {
 			e.text(name)
 			return e.value()
 		})
