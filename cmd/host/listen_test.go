@@ -1,7 +1,11 @@
 package main
 
 import (
+	"bufio"
+	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -73,19 +77,23 @@ func TestRestartBehindAHeldSocket(t *testing.T) {
 		}
 		c.Close()
 		<-p.done
-		waited := make(chan answer, 1)
-		go func() { // ends with the request, which the next process answers
-			a, err := p.try("POST", at, "", `{"args":[1]}`)
-			if err != nil {
-				a.body = []byte(err.Error())
-			}
-			waited <- a
-		}()
-		time.Sleep(100 * time.Millisecond) // it is down
-		p = behind(t, held, url, "1", args...)
-		if a := <-waited; a.status != 200 || string(a.body) != want[i] {
-			t.Errorf("who asked while it was down got %s, want %s", a, want[i])
+		waits, err := net.Dial("tcp", strings.TrimPrefix(url, "http://")) // though nobody is there to answer
+		if err != nil {
+			t.Fatal(err)
 		}
+		_ = waits.SetDeadline(time.Now().Add(time.Minute))
+		if _, err := fmt.Fprintf(waits, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: 12\r\n\r\n{\"args\":[1]}", at, strings.TrimPrefix(url, "http://")); err != nil {
+			t.Fatal(err)
+		}
+		p = behind(t, held, url, "1", args...)
+		resp, err := http.ReadResponse(bufio.NewReader(waits), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b, err := io.ReadAll(resp.Body); err != nil || resp.StatusCode != 200 || string(b) != want[i] {
+			t.Errorf("who asked while it was down got %d %s %v, want %s", resp.StatusCode, b, err, want[i])
+		}
+		waits.Close()
 		connect().Close()
 	}
 }
