@@ -26,9 +26,10 @@ const childFile = "VIVARIUM_MODEL_CHILD"
 // errand is what a child does before it dies.
 type errand struct {
 	Dir     string
-	Moved   time.Duration // of the clock
-	Batches [][]order     // each runs beside each other, one batch after the other
-	Die     int           // at which step of all that it comes to; zero: when all is done
+	Moved   time.Duration   // of the clock
+	Batches [][]order       // each runs beside each other, one batch after the other
+	Die     int             // at which step of those that count; zero: when all is done
+	Count   failpoint.Point // the only step that counts; empty: all of them do
 	LeftOut failpoint.Rollback
 	Settle  bool // once all is answered, the clock moves on until nobody has anything to do
 }
@@ -55,7 +56,7 @@ func childMain(file string) {
 	}
 	clock := actorstest.NewClock()
 	clock.Advance(e.Moved)
-	dieAt(e.Die)
+	dieAt(e.Die, e.Count)
 	failpoint.LeaveOut(e.LeftOut)
 	s := actorstest.Open(tb, stackOptions(e.Dir, clock))
 	for b, batch := range e.Batches {
@@ -75,14 +76,17 @@ func childMain(file string) {
 	io.Copy(io.Discard, os.Stdin) // until the parent kills us
 }
 
-// dieAt makes the process kill itself at the nth step.
-func dieAt(n int) {
+// dieAt makes the process kill itself at the nth step, or if only one counts, when it comes there the nth time.
+func dieAt(n int, only failpoint.Point) {
 	var mu sync.Mutex
 	seen := 0
 	failpoint.Set(func(p failpoint.Point) {
 		mu.Lock()
 		defer mu.Unlock() // nobody comes further once it is time
 		fmt.Printf("step %s\n", p)
+		if only != "" && only != p {
+			return
+		}
 		if seen++; seen == n {
 			syscall.Kill(os.Getpid(), syscall.SIGKILL)
 			select {}
