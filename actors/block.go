@@ -21,6 +21,7 @@ func (t *turn) block(f func(ctx context.Context)) error {
 		t.a.flight.drain()
 		if refused = t.a.flight.broken(); refused == nil {
 			failpoint.Reach(failpoint.CallOpen)
+			t.acted = true
 			f(t.ctx)
 			failpoint.Reach(failpoint.CallAnswered)
 		}

@@ -377,8 +377,40 @@ func TestDrainStopsEndlessGuests(t *testing.T) {
 	if err := s.Host.Drain(ctx); err == nil {
 		t.Error("the drain says that every turn ended")
 	}
-	if err := <-failed; abi.CodeOf(err) != abi.CodeUnavailable && abi.CodeOf(err) != abi.CodeActionTimedOut {
+	if err := <-failed; abi.CodeOf(err) != abi.CodeUnavailable {
 		t.Errorf("the call was answered %v", err)
+	}
+}
+
+// Who waited for a turn that a drain cut off hears whether others may have been asked for something.
+func TestDrainTellsOfUnknownOutcomes(t *testing.T) {
+	s := actorstest.Open(t, actorstest.Options{})
+	s.Upload(tenants.Default, "script", actorstest.ScriptGuest)
+	caller, other := s.Actor(tenants.Default, "script", "caller"), s.Actor(tenants.Default, "script", "other")
+	failed := make(chan error, 1)
+	go func() {
+		_, err := s.Do(caller,
+			S("kv_put", "mine", "x"),
+			S("call", abi.Target{ID: other.String()}, "do", [][]actorstest.Step{{S("kv_put", "theirs", "x")}}),
+			S("log", "asked", 2), S("loop"))
+		failed <- err
+	}()
+	kvtest.Eventually(t, "the other has answered", func() bool { return strings.Contains(s.Log(caller), "asked") })
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if err := s.Host.Drain(ctx); err == nil {
+		t.Error("the drain says that every turn ended")
+	}
+	if err := <-failed; abi.CodeOf(err) != abi.CodeOutcomeUnknown {
+		t.Errorf("the caller's client was answered %v", err)
+	}
+	s.Close()
+	s = actorstest.Open(t, actorstest.Options{Dir: s.Dir})
+	if v, err := s.Host.KVGet(t.Context(), other, []byte("theirs")); string(v) != "x" {
+		t.Errorf("what was asked of the other is gone: %q, %v", v, err)
+	}
+	if _, err := s.Host.KVGet(t.Context(), caller, []byte("mine")); abi.CodeOf(err) != abi.CodeNotFound {
+		t.Errorf("the cut turn left something: %v", err)
 	}
 }
 

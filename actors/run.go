@@ -42,6 +42,9 @@ func (a *actor) runTurn(e *entry) error {
 	if errors.Is(context.Cause(ctx), errKilled) { // whatever the guest made of it
 		err = abi.Wrap(abi.CodeUnavailable, errKilled) // soon there is no such actor
 	}
+	if err != nil && a.h.ctx.Err() != nil {
+		err = t.stopped(err)
+	}
 	if err == nil && t.changes.Len() > 0 {
 		err = t.noteUsage(e.bare)
 	}
@@ -104,6 +107,15 @@ func (a *actor) fail(e *entry, t *turn, failure error) error {
 		a.release(&outbox{request: e.request, err: errors.Join(failure, err)})
 	}
 	return failure
+}
+
+// stopped is what the failure of a turn is called that a stop of the host cut off. Nothing of the turn itself is
+// left, but what it had asked of others may be done.
+func (t *turn) stopped(failure error) error {
+	if t.acted {
+		return &abi.Error{Code: abi.CodeOutcomeUnknown, Message: "The host stopped while the action waited for what it had asked of others", Cause: failure}
+	}
+	return &abi.Error{Code: abi.CodeUnavailable, Retry: errDraining.Retry, Cause: failure}
 }
 
 // isRefusal reports whether a failure is a refusal of ours, which does not count as an attempt at work

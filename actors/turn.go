@@ -43,6 +43,7 @@ type turn struct {
 	calls       int                     // of other actors
 	relayed     map[abi.Code]*abi.Error // what other actors answered, which the guest may pass on
 	fetches     int
+	acted       bool // something was asked of others at once, which the turn's failure does not take back
 	outboxBytes int
 	varBytes    int // of all Extism vars, -1 until known
 	logBytes    int
