@@ -77,7 +77,8 @@ func normalize(r *http.Request) *http.Request {
 	if path == "" {
 		path = "/"
 	}
-	if id := routedTo(r); id != "" {
+	// Where the path names an actor too, as an action's does, the path counts.
+	if id := routedTo(r); id != "" && !strings.HasPrefix(path, "/gateway/") {
 		path = "/gateway/" + url.PathEscape(id) + path
 	}
 	n, u := *r, *r.URL

@@ -253,6 +253,8 @@ func TestRoutedByHead(t *testing.T) {
 		{"/action/nop", "envoy", id.String(), 404},
 		{"/action/nop", "actor", "", 404},
 		{"/modules", "actor", id.String(), 404},
+		{"/gateway/" + id.String() + "/action/nop", "actor", id.String(), 200}, // so does the client with skipReadyWait
+		{"/gateway/" + id.String() + "/action/nop", "actor", "nobody", 200},
 	} {
 		r, err := http.NewRequest("POST", strings.Replace(l.url, "ws:", "http:", 1)+tt.path, strings.NewReader(`{"args":[]}`))
 		if err != nil {
