@@ -3,9 +3,10 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { createClient } from "rivetkit/client";
 import { WebSocket } from "ws";
-import { startHost, until } from "./host.mjs";
+import { type Host, startHost, until } from "./host.mjs";
+import type { Params, Registry } from "./made/kitchen.js";
 
-let host, token;
+let host: Host, token: string;
 before(async () => {
 	host = await startHost();
 	token = host.token("invoke");
@@ -15,31 +16,38 @@ after(() => host.end());
 let number = 0;
 const newKey = () => ["test", `${Date.now()}`, `${number++}`];
 
+/** Failure is what the client says of an error. */
+type Failure = Error & { group: string; code: string; metadata?: unknown };
+
 /** failure returns what f was rejected with. */
-async function failure(f) {
+async function failure(f: () => Promise<unknown>): Promise<Failure> {
 	try {
 		await f();
 	} catch (e) {
-		return e;
+		return e as Failure;
 	}
 	assert.fail("it did not fail");
 }
 
 /** defer resolves with the first call of done. */
-function defer() {
-	let done;
-	return [new Promise((r) => (done = r)), done];
+function defer<T = void>(): [Promise<T>, (v: T) => void] {
+	let done!: (v: T) => void;
+	return [new Promise<T>((r) => (done = r)), done];
 }
 
+const clientOf = (endpoint: string, token?: string, encoding?: "bare" | "cbor" | "json", gateway?: { skipReadyWait: boolean }) =>
+	createClient<Registry>({ endpoint, ...(token && { token }), ...(encoding && { encoding }), ...(gateway && { gateway }) });
+
 // undefined is the default of the client, which is bare.
-for (const encoding of [undefined, "bare", "cbor", "json"]) {
+for (const encoding of [undefined, "bare", "cbor", "json"] as const) {
 	describe(encoding ?? "default encoding", () => {
-		let client;
+		let client: ReturnType<typeof clientOf>;
 		before(() => {
-			client = createClient({ endpoint: host.endpoint, token, ...(encoding && { encoding }) });
+			client = clientOf(host.endpoint, token, encoding);
 		});
 		after(() => client.dispose());
-		const kitchen = (key = newKey(), options) => client.kitchen.getOrCreate(key, options);
+		type Options = Omit<NonNullable<Parameters<typeof client.kitchen.getOrCreate>[1]>, "params"> & { params?: Params["kitchen"] };
+		const kitchen = (key: string | string[] = newKey(), options?: Options) => client.kitchen.getOrCreate(key, options);
 
 		test("getOrCreate, get, getForId, resolve", async () => {
 			const key = newKey();
@@ -86,7 +94,7 @@ for (const encoding of [undefined, "bare", "cbor", "json"]) {
 		});
 
 		test("nested actions", async () => {
-			assert.equal(await kitchen().nested.a.b(), "deep");
+			assert.equal(await kitchen()["nested.a.b"](), "deep");
 		});
 
 		test("errors", async () => {
@@ -98,6 +106,7 @@ for (const encoding of [undefined, "bare", "cbor", "json"]) {
 				const hidden = await failure(() => target.boom());
 				assert.deepEqual([hidden.group, hidden.code], ["rivetkit", "internal_error"]);
 				assert.doesNotMatch(JSON.stringify(hidden) + hidden.message, /secret/);
+				// @ts-expect-error there is no such action
 				const none = await failure(() => target.nobody());
 				assert.deepEqual([none.group, none.code], ["actor", "action_not_found"]);
 			}
@@ -111,7 +120,7 @@ for (const encoding of [undefined, "bare", "cbor", "json"]) {
 		test("events: on, once, off, before the answer, for all", async () => {
 			const key = newKey();
 			const conns = [kitchen(key).connect(), kitchen(key).connect(), kitchen(key).connect()];
-			const seen = conns.map(() => []);
+			const seen = conns.map((): unknown[] => []);
 			conns.forEach((c, i) => c.on("count", (n, how) => seen[i].push([n, how])));
 			let once = 0;
 			const [first, gotFirst] = defer();
@@ -120,17 +129,15 @@ for (const encoding of [undefined, "bare", "cbor", "json"]) {
 				gotFirst();
 			});
 			for (const c of conns) assert.equal(await c.get(), 0);
-			let before;
 			assert.equal(await conns[0].inc(3), 3);
-			before = seen[0].length;
-			assert.equal(before, 1, "the event comes before the answer");
+			assert.equal(seen[0].length, 1, "the event comes before the answer");
 			await first;
 			await kitchen(key).inc(4);
 			await until("all events", () => seen.every((s) => s.length === 2));
 			for (const s of seen) assert.deepEqual(s, [[3, { by: 3 }], [7, { by: 4 }]]);
 			assert.equal(once, 1);
 
-			const late = [];
+			const late: unknown[] = [];
 			const off = conns[1].on("count", (n) => late.push(n));
 			await conns[1].get();
 			off();
@@ -147,10 +154,10 @@ for (const encoding of [undefined, "bare", "cbor", "json"]) {
 			await conn.dispose();
 			assert.deepEqual(await kitchen(key, { params: { name: "bob" } }).whoami(), { name: "bob" });
 
-			for (const [name, want] of [["stranger", ["user", "forbidden"]], ["boom", ["rivetkit", "internal_error"]]]) {
+			for (const [name, want] of [["stranger", ["user", "forbidden"]], ["boom", ["rivetkit", "internal_error"]]] as const) {
 				const denied = kitchen(key, { params: { name } }).connect();
-				const [error, gotError] = defer();
-				denied.onError(gotError);
+				const [error, gotError] = defer<Failure>();
+				denied.onError((e) => gotError(e as Failure));
 				const e = await error;
 				assert.deepEqual([e.group, e.code], want);
 				assert.deepEqual(name === "stranger" && e.metadata, name === "stranger" && { why: "test" });
@@ -163,7 +170,7 @@ for (const encoding of [undefined, "bare", "cbor", "json"]) {
 
 		test("status: open, close, kick, dispose", async () => {
 			const conn = kitchen().connect();
-			const statuses = [];
+			const statuses: string[] = [];
 			let opened = 0, closed = 0;
 			conn.onStatusChange((s) => statuses.push(s));
 			conn.onOpen(() => opened++);
@@ -182,7 +189,7 @@ for (const encoding of [undefined, "bare", "cbor", "json"]) {
 		test("an actor sleeps beneath its connections", async () => {
 			const key = newKey();
 			const conn = kitchen(key, { params: { name: "kept" } }).connect();
-			const counts = [];
+			const counts: number[] = [];
 			conn.on("count", (n) => counts.push(n));
 			await conn.inc(1);
 			await conn.doze();
@@ -215,13 +222,13 @@ for (const encoding of [undefined, "bare", "cbor", "json"]) {
 		test("raw WebSocket", async () => {
 			const k = kitchen();
 			const ws = await k.webSocket("sub/x?y=1");
-			const messages = [];
-			const [open, isOpen] = defer();
-			const [end, ended] = defer();
+			const messages: any[] = [];
+			const [open, isOpen] = defer<unknown>();
+			const [end, ended] = defer<unknown>();
 			ws.binaryType = "arraybuffer";
 			ws.addEventListener("open", isOpen);
-			ws.addEventListener("message", (e) => messages.push(e.data));
-			ws.addEventListener("close", (e) => ended([e.code, e.reason]));
+			ws.addEventListener("message", (e: { data: unknown }) => messages.push(e.data));
+			ws.addEventListener("close", (e: { code: number; reason: string }) => ended([e.code, e.reason]));
 			if (ws.readyState !== 1) await open;
 			ws.send("hello");
 			ws.send(new Uint8Array([1, 2]));
@@ -243,21 +250,28 @@ for (const encoding of [undefined, "bare", "cbor", "json"]) {
 		});
 
 		test("skipReadyWait", async () => {
-			const k = kitchen(newKey(), { skipReadyWait: true });
+			const eager = clientOf(host.endpoint, token, encoding, { skipReadyWait: true });
+			const k = eager.kitchen.getOrCreate(newKey());
 			assert.equal(await k.inc(1), 1);
-			assert.equal((await k.fetch("teapot", { skipReadyWait: true })).status, 418);
+			assert.equal((await k.fetch("teapot")).status, 418);
 			// With a known id the client names the actor in headers, and in sub-protocols, and not in the path.
-			const known = client.kitchen.getForId(await k.resolve(), { skipReadyWait: true });
+			const known = eager.kitchen.getForId(await k.resolve());
 			assert.equal(await known.inc(1), 2);
 			assert.equal((await known.fetch("teapot")).status, 418);
 			const conn = known.connect();
 			assert.equal(await conn.inc(1), 3);
-			await conn.dispose();
+			await eager.dispose();
+
+			const patient = client.kitchen.getForId(await k.resolve());
+			assert.equal((await patient.fetch("teapot", { skipReadyWait: true })).status, 418);
+			const one = patient.connect(undefined, { skipReadyWait: true });
+			assert.equal(await one.inc(1), 4);
+			await one.dispose();
 		});
 
 		test("without a token, or with a wrong one", async () => {
 			for (const wrong of [undefined, "nonsense"]) {
-				const other = createClient({ endpoint: host.endpoint, token: wrong, ...(encoding && { encoding }) });
+				const other = clientOf(host.endpoint, wrong, encoding);
 				const e = await failure(() => other.kitchen.getOrCreate(newKey()).inc(1));
 				assert.equal(e.group, "auth");
 				await other.dispose();
@@ -267,10 +281,10 @@ for (const encoding of [undefined, "bare", "cbor", "json"]) {
 }
 
 test("a plain WebSocket at the gateway's URL", async () => {
-	const client = createClient({ endpoint: host.endpoint, token });
+	const client = clientOf(host.endpoint, token);
 	const url = new URL(await client.kitchen.getOrCreate(newKey()).getGatewayUrl());
 	const ws = new WebSocket(`${url.origin.replace("http", "ws")}${url.pathname}/websocket/plain${url.search}`);
-	const [message, got] = defer();
+	const [message, got] = defer<string>();
 	ws.on("message", (data) => got(String(data)));
 	assert.equal(await message, "/websocket/plain");
 	ws.close();
@@ -278,7 +292,7 @@ test("a plain WebSocket at the gateway's URL", async () => {
 });
 
 test("the host is killed and started again", async () => {
-	const client = createClient({ endpoint: host.endpoint, token });
+	const client = clientOf(host.endpoint, token);
 	const k = client.kitchen.getOrCreate(newKey());
 	assert.equal(await k.inc(41), 41);
 	await host.stop("SIGKILL");
@@ -288,13 +302,13 @@ test("the host is killed and started again", async () => {
 });
 
 // Behind a held socket a restart is a wait: nothing is refused, and what was connected connects again.
-for (const signal of ["SIGTERM", "SIGKILL"]) {
+for (const signal of ["SIGTERM", "SIGKILL"] as const) {
 	test(`a host behind a held socket gets ${signal} and is started again`, async () => {
 		const behind = await startHost({ held: true });
-		const client = createClient({ endpoint: behind.endpoint, token: behind.token("invoke") });
+		const client = clientOf(behind.endpoint, behind.token("invoke"));
 		const k = client.kitchen.getOrCreate(newKey(), { params: { name: "stays" } });
 		const conns = [k.connect(), k.connect()];
-		const seen = conns.map(() => []);
+		const seen = conns.map((): unknown[] => []);
 		conns.forEach((c, i) => c.on("count", (n) => seen[i].push(n)));
 		assert.equal(await conns[0].inc(1), 1);
 		assert.equal(await conns[1].inc(1), 2);
@@ -304,11 +318,33 @@ for (const signal of ["SIGTERM", "SIGKILL"]) {
 		await behind.start();
 		assert.equal(await stateless, 3);
 		await until("the connections to come back", () => conns.every((c) => c.connStatus === "connected"));
+		assert.deepEqual(await conns[0].whoami(), { name: "stays" }); // its subscription came before
 		assert.equal(await conns[1].inc(1), 4);
-		assert.deepEqual(await conns[0].whoami(), { name: "stays" });
 		await until("the events", () => seen.every((s) => s.at(-1) === 4));
 		for (const c of conns) await c.dispose();
 		await client.dispose();
 		await behind.end();
 	});
+}
+
+/** wrong is never run: each line is one that must not compile, or the compiler complains of it. */
+export async function wrong(client: ReturnType<typeof clientOf>) {
+	const k = client.kitchen.getOrCreate("x");
+	// @ts-expect-error a number is asked for
+	await k.inc("1");
+	// @ts-expect-error an argument is missing
+	await k.inc();
+	// @ts-expect-error one too many
+	await k.get(1);
+	// @ts-expect-error no such action
+	await k.decrement(1);
+	// @ts-expect-error no such actor
+	client.bathroom.getOrCreate("x");
+	// @ts-expect-error the result is a number
+	const text: string = await k.get();
+	// @ts-expect-error no such event
+	k.connect().on("counted", () => {});
+	// @ts-expect-error no such queue
+	await k.send("nowhere", 1);
+	return text;
 }

@@ -3,7 +3,7 @@ import { execFileSync, spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
@@ -69,7 +69,7 @@ async function hold(dir, listen, command) {
 }
 
 /**
- * startHost returns {endpoint, token(role), stop(signal), start(), end()}. The socket of a held host stays open while
+ * startHost returns a Host, see host.d.mts. The socket of a held host stays open while
  * the host is stopped, so who connects waits.
  */
 export async function startHost({ held = false } = {}) {
@@ -89,9 +89,10 @@ export async function startHost({ held = false } = {}) {
 	if (!held) await start();
 	await ready();
 	cli("deploy", guest, "--url", endpoint, "--token", token("deploy"));
+	const types = (module, file) => cli("types", module, "--url", endpoint, "--token", token("read"), "--out", resolve(file));
 	const end = async () => {
 		await kill();
 		rmSync(dir, { recursive: true, force: true });
 	};
-	return { endpoint, token, start, stop, end };
+	return { endpoint, token, types, start, stop, end };
 }

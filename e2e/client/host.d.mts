@@ -1,0 +1,14 @@
+// What host.mjs has, for those tests that are compiled.
+export interface Host {
+	endpoint: string;
+	/** token makes one of a role: admin, deploy, invoke or read. */
+	token(role: string): string;
+	/** types writes the declarations of a module's actors to a file. */
+	types(module: string, file: string): void;
+	/** stop kills the host, or ends it as an operator would; its folder stays. */
+	stop(signal?: "SIGKILL" | "SIGTERM"): Promise<void>;
+	start(): Promise<void>;
+	end(): Promise<void>;
+}
+export function startHost(options?: { held?: boolean }): Promise<Host>;
+export function until<T>(what: string, f: () => T | Promise<T>, ms?: number): Promise<T>;
