@@ -6,7 +6,7 @@ GUEST_ENV   = GOOS=wasip1 GOARCH=wasm
 PLUGINS     = examples/wasm/extism-as examples/wasm/extism-c examples/wasm/extism-rust
 BINDINGS    = examples/wasm/bindings-as examples/wasm/bindings-c examples/wasm/bindings-rust
 
-.PHONY: check test race fuzz bench bench-turn generate deps strace crash model attack wasm figures types clients schedules
+.PHONY: check test race fuzz bench bench-turn generate deps strace crash model attack wasm figures types clients schedules dist
 
 # test passes everything: checks, all tests, the race detector where there is concurrency, and the
 # guests of other languages built again from their source, and what the host writes compiled.
@@ -97,6 +97,15 @@ schedules:
 # strace shows, from outside, that every acknowledgement came after a sync.
 strace: deps
 	go test -count=1 -v -run TestSyncsSeenFromOutside ./cmd/host
+
+# dist builds the host for each system that it runs on, static and the same bytes for the same commit, into out/dist.
+DIST = linux/amd64 linux/arm64 darwin/amd64 darwin/arm64
+dist:
+	rm -rf out/dist && mkdir -p out/dist
+	for target in $(DIST); do \
+	  CGO_ENABLED=0 GOOS=$${target%/*} GOARCH=$${target#*/} go build -trimpath -ldflags "-s -w" -o out/dist/host-$${target%/*}-$${target#*/} ./cmd/host || exit 1; \
+	done
+	cd out/dist && sha256sum host-* > SHA256SUMS && cat SHA256SUMS
 
 # generate writes the generated files again.
 generate:
