@@ -224,7 +224,7 @@ func (l *live) post(path, encoding string, body []byte) (status int, contentType
 	}
 	r.Header.Set(encodingHeader, encoding)
 	r.Header.Set("Content-Type", wire.Of(encoding).ContentType())
-	client := http.Client{Timeout: 30 * time.Second}
+	client := http.Client{Timeout: 5 * time.Minute}
 	resp, err := client.Do(r)
 	if err != nil {
 		l.t.Fatal(err)

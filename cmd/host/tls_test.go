@@ -123,7 +123,7 @@ func TestTLS(t *testing.T) {
 	if !strings.HasPrefix(n.url(), "https://127.0.0.1:") {
 		t.Errorf("the host is at %s", n.url())
 	}
-	client := &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{TLSClientConfig: a.trust(), ForceAttemptHTTP2: true}}
+	client := &http.Client{Timeout: 5 * time.Minute, Transport: &http.Transport{TLSClientConfig: a.trust(), ForceAttemptHTTP2: true}}
 	defer client.CloseIdleConnections()
 	do := func(method, path string, body io.Reader) string {
 		t.Helper()
