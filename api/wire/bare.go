@@ -137,16 +137,18 @@ func (bareEncoding) QueueBody(body []byte) ([]byte, error) {
 
 // bareReader reads the fields of a struct. After an error it gives zero values.
 type bareReader struct {
-	b   []byte
-	err error
+	b       []byte
+	limit   int // of a value, in bytes of JSON
+	version uint16
+	err     error
 }
 
 // newBareReader reads the version.
 func newBareReader(b []byte) *bareReader {
-	r := &bareReader{b: b}
+	r := &bareReader{b: b, limit: maxValue}
 	if v := r.take(2); v != nil {
-		if n := binary.LittleEndian.Uint16(v); n < bareOldest || n > bareVersion {
-			r.fail(fmt.Errorf("it has the version %d, and %d to %d are known", n, bareOldest, bareVersion))
+		if r.version = binary.LittleEndian.Uint16(v); r.version < bareOldest || r.version > bareVersion {
+			r.fail(fmt.Errorf("it has the version %d, and %d to %d are known", r.version, bareOldest, bareVersion))
 		}
 	}
 	return r
@@ -226,7 +228,7 @@ func (r *bareReader) value() json.RawMessage {
 	if r.err != nil {
 		return nil
 	}
-	doc, err := FromCBOR(b, maxValue)
+	doc, err := FromCBOR(b, r.limit)
 	r.fail(err)
 	return doc
 }

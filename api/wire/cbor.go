@@ -124,17 +124,18 @@ func appendText(b []byte, s string) []byte {
 
 // appendValue appends a JSON value as CBOR. A number is an integer if it fits 32 bits, as cbor-x has it, since its
 // decoder makes a bigint of what is longer; else a float. An object has the head of 16 bits that cbor-x writes.
-func appendValue(b, value []byte) []byte { return appendJSON(b, value, false) }
+func appendValue(b, value []byte) []byte { return appendForm(b, value, encoder{}) }
 
 // appendMetadata is appendValue with heads as short as can be, as Rivet's server writes what is its own.
-func appendMetadata(b, value []byte) []byte { return appendJSON(b, value, true) }
+func appendMetadata(b, value []byte) []byte { return appendForm(b, value, encoder{short: true}) }
 
-func appendJSON(b, value []byte, short bool) []byte {
+// appendForm appends a JSON value in the form that e is set to.
+func appendForm(b, value []byte, e encoder) []byte {
 	s := sizer{checker: checker{b: value}}
 	if s.value(tagDepth) != nil {
 		return append(b, cborNull) // cannot be: what guests give is checked when they give it
 	}
-	e := encoder{checker: checker{b: value}, out: b, sizes: s.sizes, short: short}
+	e.checker, e.out, e.sizes = checker{b: value}, b, s.sizes
 	_ = e.value() // as s
 	return e.out
 }
@@ -165,9 +166,10 @@ func (s *sizer) value(depth int) error {
 // encoder writes the value that a sizer has seen.
 type encoder struct {
 	checker
-	out   []byte
-	sizes []int
-	short bool
+	out    []byte
+	sizes  []int
+	short  bool // heads of objects are as short as can be
+	native bool // tags have CBOR's own forms
 }
 
 func (e *encoder) size() uint64 {
@@ -181,6 +183,9 @@ func (e *encoder) value() error {
 	start := e.i
 	switch e.peek() {
 	case '[':
+		if e.native && e.tagged() {
+			return nil
+		}
 		e.out = appendHead(e.out, majorArray, e.size())
 		return e.elements(e.value)
 	case '{':

@@ -1,6 +1,6 @@
 // Package wire holds the codecs of Rivet's protocol: one set of messages, three encodings.
 //
-// It knows bytes and nothing of sockets, requests and actors. Guests know one form of a value only, JSON with
+// Each has two halves: Encoding is the host's, ClientEncoding that of a client in Go. It knows bytes and nothing of sockets, requests and actors. Guests know one form of a value only, JSON with
 // Rivet's tags for what JSON lacks, so each codec translates between its bytes and that:
 //
 //   - json carries values as they are, see EscapeTags;

@@ -88,7 +88,7 @@ const (
 	tagEpoch       = 1
 	tagBigPositive = 2
 	tagBigNegative = 3
-	tagSet         = 258
+	tagOfSet       = 258
 )
 
 // maxSafeInteger is the largest integer that a JavaScript number holds exactly, with all below it.
@@ -268,7 +268,7 @@ func (t *transcoder) tagged(tag uint64) error {
 		}
 		t.bigInt(new(big.Int).SetBytes(t.take(n)), tag == tagBigNegative)
 		return nil
-	case tagSet:
+	case tagOfSet:
 		if t.in[0]>>5 != majorArray {
 			return errors.New("a set is not a list")
 		}

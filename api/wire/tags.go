@@ -24,10 +24,31 @@ func AppendBytes(dst, b []byte) []byte {
 
 // EscapeTags returns a JSON document with unknown tags escaped. Nearly always that is the document itself.
 func EscapeTags(doc []byte) []byte {
-	if !bytes.Contains(doc, []byte(`"$`)) && !bytes.Contains(doc, []byte(`"\u0024`)) {
+	if !mayHaveTags(doc) {
 		return doc
 	}
-	t := tagger{checker: checker{b: doc}}
+	return escape(doc, isUnknownTag)
+}
+
+// escapeSent is EscapeTags for what a client sends: a list that looks like a tag is one only if it is well formed, and
+// what has a second "$" is somebody's own.
+func escapeSent(doc []byte) []byte {
+	if !mayHaveTags(doc) {
+		return doc
+	}
+	return escape(doc, func(first, second []byte) bool {
+		return beginsTag(first) && tagOf(first, second) == tagNone
+	})
+}
+
+// mayHaveTags reports false if no string in doc begins with "$".
+func mayHaveTags(doc []byte) bool {
+	return bytes.Contains(doc, []byte(`"$`)) || bytes.Contains(doc, []byte(`"\u0024`))
+}
+
+// escape adds a "$" to the first element of each list of two for which wants reports true.
+func escape(doc []byte, wants func(first, second []byte) bool) []byte {
+	t := tagger{checker: checker{b: doc}, wants: wants}
 	if t.value() != nil || len(t.at) == 0 {
 		return doc
 	}
@@ -44,7 +65,8 @@ func EscapeTags(doc []byte) []byte {
 // tagger finds the places where a "$" is missing.
 type tagger struct {
 	checker
-	at []int
+	wants func(first, second []byte) bool
+	at    []int
 }
 
 // tagDepth bounds the nesting that is looked into; deeper ones pass as they are, and no client can read them.
@@ -60,28 +82,45 @@ func (t *tagger) value() error {
 	return t.list()
 }
 
-// list reads a list and notes it if it is an unknown tag.
+// list reads a list and notes it if it is wanted.
 func (t *tagger) list() error {
-	var first []byte
-	start, n := 0, 0
-	err := t.elements(func() error {
-		from := t.i
-		err := t.value()
-		if n++; n == 1 {
-			first, start = t.b[from:t.i], from
-		}
-		return err
-	})
-	if err == nil && n == 2 && isUnknownTag(first) {
-		t.at = append(t.at, start+1)
+	first, second, n, err := t.two(t.value)
+	if err == nil && n == 2 && t.wants(t.b[first.from:first.to], t.b[second.from:second.to]) {
+		t.at = append(t.at, first.from+1)
 	}
 	return err
 }
 
-func isUnknownTag(v []byte) bool {
-	var s string
+// span is a part of a document.
+type span struct{ from, to int }
+
+// two reads a list with value, and returns where its first two elements are and how many there are.
+func (c *checker) two(value func() error) (first, second span, n int, err error) {
+	err = c.elements(func() error {
+		from := c.i
+		err := value()
+		switch n++; n {
+		case 1:
+			first = span{from, c.i}
+		case 2:
+			second = span{from, c.i}
+		}
+		return err
+	})
+	return first, second, n, err
+}
+
+func isUnknownTag(first, _ []byte) bool {
+	s, ok := tagText(first)
+	return ok && !strings.HasPrefix(s, "$$") && !slices.Contains(knownTags, s)
+}
+
+func beginsTag(first []byte) bool { _, ok := tagText(first); return ok }
+
+// tagText returns a quoted text that begins with "$".
+func tagText(v []byte) (s string, ok bool) {
 	if len(v) == 0 || v[0] != '"' || json.Unmarshal(v, &s) != nil {
-		return false
+		return "", false
 	}
-	return strings.HasPrefix(s, "$") && !strings.HasPrefix(s, "$$") && !slices.Contains(knownTags, s)
+	return s, strings.HasPrefix(s, "$")
 }
