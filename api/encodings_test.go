@@ -279,6 +279,27 @@ func TestRoutedByHead(t *testing.T) {
 	c.want("close 1011 actor.not_found")
 }
 
+// Clients take the list of arguments for a value, and escape it if it looks like a tag; who names no encoding does not.
+func TestArgumentsWithADollar(t *testing.T) {
+	l := openLive(t, actorstest.Options{})
+	l.Actor(tenants.Default, "script", "a")
+	for _, name := range wireNames {
+		e := wire.Of(name)
+		body := wire.ClientOf(name).ActionRequest([]byte(`["$AAPL",2]`))
+		if status, _, got := l.post(l.path("script", "a", "action/echo"), name, body); status != 200 || got != string(e.ActionReply([]byte(`["$AAPL",2]`))) {
+			t.Errorf("%s: the guest got %d %q", name, status, got)
+		}
+	}
+	resp, err := http.Post(strings.Replace(l.path("script", "a", "action/echo"), "ws://", "http://", 1), typeJSON, strings.NewReader(`{"args":["$$AAPL",2]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if b, err := io.ReadAll(resp.Body); string(b) != `{"output":["$$AAPL",2]}` || err != nil {
+		t.Errorf("plain: the guest got %s, %v", b, err)
+	}
+}
+
 func TestEncodingsOfHTTP(t *testing.T) {
 	l := openLive(t, actorstest.Options{})
 	l.Actor(tenants.Default, "script", "a")

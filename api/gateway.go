@@ -85,6 +85,9 @@ func (q *request) action() (actors.Request, error) {
 		return call, abi.Errorf(abi.CodeInvalidRequest, "the body is not an action's: %v", err).
 			With(object{"next": `send {"args":[…]}, a list also for one argument or none`})
 	}
+	if q.Header.Get(encodingHeader) != "" {
+		call.Args = wire.UnescapeArgs(call.Args)
+	}
 	if len(call.Args) > abi.MaxArgs || len(call.Raw) > abi.MaxArgs {
 		return call, abi.Errorf(abi.CodeBodyTooLarge, "the arguments are longer than %d bytes", abi.MaxArgs)
 	}

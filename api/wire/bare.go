@@ -93,7 +93,7 @@ func (bareEncoding) Parse(data []byte) (m ClientMessage, err error) {
 	r := newBareReader(data)
 	switch r.byte() {
 	case bareAction:
-		m.ID, m.Name, m.Args = r.uint(), r.text(), r.value()
+		m.ID, m.Name, m.Args = r.uint(), r.text(), UnescapeArgs(r.value())
 		if r.err == nil && (m.Name == "" || m.Args[0] != '[') {
 			r.err = errMessage
 		}

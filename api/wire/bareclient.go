@@ -7,14 +7,14 @@ import (
 
 func (bareEncoding) Action(id uint64, name string, args []byte) []byte {
 	b := bareText(binary.AppendUvarint(bareMessage(bareAction), id), name)
-	return bareValue(b, escapeSent(args))
+	return bareValue(b, escapeArgs(args))
 }
 
 func (bareEncoding) Subscription(event string, on bool) []byte {
 	return bareBool(bareText(bareMessage(bareSubscription), event), on)
 }
 
-func (bareEncoding) ActionRequest(args []byte) []byte { return bareValue(bareBody(), escapeSent(args)) }
+func (bareEncoding) ActionRequest(args []byte) []byte { return bareValue(bareBody(), escapeArgs(args)) }
 
 func (bareEncoding) QueueRequest(m QueueMessage) []byte {
 	b := bareValue(bareBody(), escapeSent(m.Body))

@@ -170,6 +170,7 @@ type encoder struct {
 	sizes  []int
 	short  bool // heads of objects are as short as can be
 	native bool // tags have CBOR's own forms
+	args   bool // the list that comes next is one of arguments
 }
 
 func (e *encoder) size() uint64 {
@@ -183,9 +184,10 @@ func (e *encoder) value() error {
 	start := e.i
 	switch e.peek() {
 	case '[':
-		if e.native && e.tagged() {
+		if e.native && !e.args && e.tagged() {
 			return nil
 		}
+		e.args = false
 		e.out = appendHead(e.out, majorArray, e.size())
 		return e.elements(e.value)
 	case '{':

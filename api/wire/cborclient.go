@@ -11,7 +11,7 @@ import (
 func (cborEncoding) Action(id uint64, name string, args []byte) []byte {
 	b := appendWide(appendText(cborMessage("ActionRequest", 3), "id"), id)
 	b = appendText(appendText(b, "name"), name)
-	return appendNative(appendText(b, "args"), args)
+	return appendArgs(appendText(b, "args"), args)
 }
 
 func (cborEncoding) Subscription(event string, on bool) []byte {
@@ -20,7 +20,7 @@ func (cborEncoding) Subscription(event string, on bool) []byte {
 }
 
 func (cborEncoding) ActionRequest(args []byte) []byte {
-	return appendNative(appendText(appendHead(nil, majorMap, 1), "args"), args)
+	return appendArgs(appendText(appendHead(nil, majorMap, 1), "args"), args)
 }
 
 func (cborEncoding) QueueRequest(m QueueMessage) []byte {
@@ -79,6 +79,9 @@ func (cborEncoding) ParseFailure(body []byte, limit int) (Failure, error) {
 
 // appendNative is appendValue for a client that tags nothing.
 func appendNative(b, value []byte) []byte { return appendForm(b, value, encoder{native: true}) }
+
+// appendArgs is appendNative for a list of arguments, which is no tag.
+func appendArgs(b, args []byte) []byte { return appendForm(b, args, encoder{native: true, args: true}) }
 
 // ToCBOR returns a value as a client sends it in places that are CBOR whatever the encoding: a creation's input.
 func ToCBOR(value []byte) []byte { return appendValue(nil, escapeSent(value)) }

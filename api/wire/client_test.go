@@ -164,6 +164,27 @@ func TestValuesThereAndBack(t *testing.T) {
 	}
 }
 
+// Arguments of which there are two, the first a text with a "$", are no tag: they arrive as they are.
+func TestArgumentsThatLookLikeATag(t *testing.T) {
+	for _, args := range []string{`["$AAPL",2]`, `["$$x",1]`, `["$BigInt","5"]`, `["$Undefined",0]`, `["$Set",[1]]`, `[["$BigInt","5"]]`, `["$",1,2]`, `["\n$",1]`} {
+		for _, name := range names {
+			c, h := ClientOf(name), Of(name)
+			if m, err := h.Parse(c.Action(1, "a", []byte(args))); err != nil || string(m.Args) != args {
+				t.Errorf("%s: %s arrived as %s, %v", name, args, m.Args, err)
+			}
+			body, err := h.ActionBody(c.ActionRequest([]byte(args)))
+			if got, _ := ParseArgs(body); err != nil || string(UnescapeArgs(got)) != args {
+				t.Errorf("%s: %s arrived as %s, %v", name, args, body, err)
+			}
+		}
+	}
+	for in, want := range map[string]string{`["\u0024$x",1]`: `["$x",1]`, ` [ "$$x" , 1 ]`: ` [ "$x" , 1 ]`, `[]`: `[]`, `["$x",1]`: `["$x",1]`, `["$$x",1,2]`: `["$$x",1,2]`} {
+		if got := string(UnescapeArgs([]byte(in))); got != want {
+			t.Errorf("%s became %s, want %s", in, got, want)
+		}
+	}
+}
+
 func TestCheckSent(t *testing.T) {
 	for doc, want := range map[string]string{
 		`[9007199254740991,-9007199254740991,1e300,0.12345678901234567]`: "",

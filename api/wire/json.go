@@ -131,7 +131,7 @@ func parseActionRequest(val []byte) (m ClientMessage, err error) {
 	if len(v.ID) != 2 || v.ID[0] != "$BigInt" || v.Name == "" || !bytes.HasPrefix(v.Args, []byte("[")) {
 		return m, errMessage
 	}
-	m.Name, m.Args = v.Name, v.Args
+	m.Name, m.Args = v.Name, UnescapeArgs(v.Args)
 	m.ID, err = strconv.ParseUint(v.ID[1], 10, 64)
 	return m, err
 }

@@ -8,7 +8,7 @@ import (
 )
 
 func (jsonEncoding) Action(id uint64, name string, args []byte) []byte {
-	return jsonMessage("ActionRequest", []byte(`"id":`), bigInt(id), []byte(`,"name":`), quote(name), []byte(`,"args":`), escapeSent(args))
+	return jsonMessage("ActionRequest", []byte(`"id":`), bigInt(id), []byte(`,"name":`), quote(name), []byte(`,"args":`), escapeArgs(args))
 }
 
 func (jsonEncoding) Subscription(event string, on bool) []byte {
@@ -16,7 +16,7 @@ func (jsonEncoding) Subscription(event string, on bool) []byte {
 }
 
 func (jsonEncoding) ActionRequest(args []byte) []byte {
-	return jsonMember(`{"args":`, escapeSent(args))
+	return jsonMember(`{"args":`, escapeArgs(args))
 }
 
 func (jsonEncoding) QueueRequest(m QueueMessage) []byte {

@@ -41,6 +41,33 @@ func escapeSent(doc []byte) []byte {
 	})
 }
 
+// escapeArgs is escapeSent for a list of arguments, which is no tag whatever the arguments are.
+func escapeArgs(args []byte) []byte {
+	out := escapeSent(args)
+	c := checker{b: args}
+	if first, second, ok := c.pair(); ok && tagOf(first, second) != tagNone {
+		at := bytes.IndexByte(out, '"') + 1
+		out = slices.Concat(out[:at], []byte("$"), out[at:])
+	}
+	return out
+}
+
+// UnescapeArgs returns a list of arguments as its sender has it: clients take the list itself for what may look like a
+// tag, and have escaped it as such.
+func UnescapeArgs(args []byte) []byte {
+	c := checker{b: args}
+	first, _, ok := c.pair()
+	if !ok {
+		return args
+	}
+	s, ok := tagText(first)
+	if !ok || !strings.HasPrefix(s, "$$") {
+		return args
+	}
+	d := dollar(args, bytes.IndexByte(args, '"')+1)
+	return slices.Concat(args[:d.from], args[d.to:])
+}
+
 // mayHaveTags reports false if no string in doc begins with "$".
 func mayHaveTags(doc []byte) bool {
 	return bytes.Contains(doc, []byte(`"$`)) || bytes.Contains(doc, []byte(`"\u0024`))

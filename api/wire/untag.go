@@ -143,7 +143,7 @@ func (u *untagger) list(whole, first, second span) {
 		return
 	case tagNone:
 		if strings.HasPrefix(name, "$$") {
-			u.edits = append(u.edits, edit{u.dollar(first.from + 1), ""})
+			u.edits = append(u.edits, edit{dollar(u.b, first.from+1), ""})
 		}
 		return
 	case tagBigInt:
@@ -153,8 +153,8 @@ func (u *untagger) list(whole, first, second span) {
 }
 
 // dollar returns where the "$" at a place is, however it is escaped.
-func (u *untagger) dollar(at int) span {
-	if u.b[at] == '\\' {
+func dollar(doc []byte, at int) span {
+	if doc[at] == '\\' {
 		return span{at, at + len(`\u0024`)}
 	}
 	return span{at, at + 1}
