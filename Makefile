@@ -27,7 +27,7 @@ check:
 # race runs what is concurrent under the race detector. Guests run slowly there, so of packages sandbox
 # and actors it takes the tests about order, life and locks, not those about sizes.
 race:
-	go test -race -count=1 -timeout 20m ./kv/... ./tenants ./api ./hostfuncs/... ./sandbox/internal/compile ./sandbox/internal/image/... ./sandbox/internal/slots
+	go test -race -count=1 -timeout 20m ./kv/... ./tenants ./api ./client ./hostfuncs/... ./sandbox/internal/compile ./sandbox/internal/image/... ./sandbox/internal/slots
 	go test -race -count=1 -timeout 20m -run 'Hammer|Chores|InSlots|Wake|Preparation|Deadline|Pointers|FormsAgree' ./sandbox
 	go test -race -count=1 -timeout 20m -run 'Gate|Destroy|Drain|GetOrCreate|Instances|Flight|Refused|Leaves|Outcome|Mailbox|Sleeps|Plain|Hammer|QueueBatch|QueueDrain|CommitRefused|ManySchedules' ./actors
 	go test -race -count=1 -run Hammer ./actors/internal/schemas

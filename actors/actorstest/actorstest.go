@@ -186,13 +186,31 @@ func Root() string {
 // takes seconds.
 func CacheDir(tb testing.TB) string {
 	tb.Helper()
+	dir, err := cacheDir()
+	must(tb, err)
+	return dir
+}
+
+func cacheDir() (string, error) {
 	base, err := os.UserCacheDir()
 	if err != nil {
 		base = os.TempDir()
 	}
 	dir := filepath.Join(base, "vivarium-test", "compiled")
-	must(tb, os.MkdirAll(dir, 0o700))
-	return dir
+	return dir, os.MkdirAll(dir, 0o700)
+}
+
+// ShareCompiled has a host that will run on a data folder, in a process of its own, keep compiled code in CacheDir.
+func ShareCompiled(data string) error {
+	dir, err := cacheDir()
+	if err != nil {
+		return err
+	}
+	sandbox := filepath.Join(data, "sandbox")
+	if err := os.MkdirAll(sandbox, 0o700); err != nil {
+		return err
+	}
+	return os.Symlink(dir, filepath.Join(sandbox, "compiled"))
 }
 
 func must(tb testing.TB, err error) {
