@@ -5,11 +5,10 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/vivarium-run/vivarium/tenants"
+	"github.com/vivarium-run/vivarium/client"
 )
 
 // deployCommand is `host deploy`.
@@ -57,7 +56,8 @@ func deployCommand(ui *ui) *cobra.Command {
 				Actors  json.RawMessage `json:"actors"`
 			}
 			var whole json.RawMessage
-			if err := (client{f}).do(cmd.Context(), http.MethodPut, "/modules/"+url.PathEscape(g.module), query, "application/wasm", wasm, &whole); err != nil {
+			upload := client.Request{Method: http.MethodPut, Path: "/modules/" + url.PathEscape(g.module), Query: query, ContentType: "application/wasm", Body: wasm}
+			if err := f.with(func(c *client.Client) error { return c.Fetch(cmd.Context(), upload, &whole) }); err != nil {
 				return err
 			}
 			if err := json.Unmarshal(whole, &answer); err != nil {
@@ -76,61 +76,4 @@ func deployCommand(ui *ui) *cobra.Command {
 	cmd.Flags().BoolVar(&force, "force", false, "make it live although it lacks actors that exist")
 	noEnv(cmd, "module", "note", "input", "label", "no-live", "force")
 	return cmd
-}
-
-// callCommand is `host call`.
-func callCommand(ui *ui) *cobra.Command {
-	var f clientFlags
-	var key []string
-	var id string
-	cmd := &cobra.Command{
-		Use:   "call ACTOR ACTION [ARGUMENT ...]",
-		Short: "Call an action of an actor, which is made if there is none",
-		Long: "Calls an action and prints its result. An argument that is JSON is passed as it is, any other as\n" +
-			"a string: host call counter increment 5 --key acme --key lobby",
-		Args: twoOrMore,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c := client{f}
-			if id == "" {
-				k, err := tenants.NewKey(key...)
-				if err != nil {
-					return &usageError{err}
-				}
-				if id, err = c.actorID(cmd.Context(), args[0], k); err != nil {
-					return err
-				}
-			}
-			body, err := json.Marshal(map[string]any{"args": jsonArgs(args[2:])})
-			if err != nil {
-				return err
-			}
-			var answer struct {
-				Output json.RawMessage `json:"output"`
-			}
-			path := "/gateway/" + url.PathEscape(id) + "/action/" + url.PathEscape(args[1])
-			if err := c.do(cmd.Context(), http.MethodPost, path, url.Values{}, "application/json", body, &answer); err != nil {
-				return err
-			}
-			ui.print(strings.TrimSpace(string(answer.Output)), answer)
-			return nil
-		},
-	}
-	f.add(cmd)
-	cmd.Flags().StringArrayVar(&key, "key", nil, "component of the actor's key; may be repeated")
-	cmd.Flags().StringVar(&id, "id", "", "the actor's id, instead of its key")
-	noEnv(cmd, "key", "id")
-	return cmd
-}
-
-// jsonArgs are arguments from the command line as JSON.
-func jsonArgs(args []string) []json.RawMessage {
-	list := make([]json.RawMessage, len(args))
-	for i, a := range args {
-		if json.Valid([]byte(a)) {
-			list[i] = json.RawMessage(a)
-			continue
-		}
-		list[i], _ = json.Marshal(a) // a string always encodes
-	}
-	return list
 }

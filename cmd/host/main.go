@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/vivarium-run/vivarium/client"
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
 	"github.com/vivarium-run/vivarium/sandbox"
 )
@@ -65,7 +66,7 @@ func rootCommand(ui *ui) *cobra.Command {
 	}
 	root.PersistentFlags().BoolVar(&ui.json, "json", false, "print JSON, one object a line")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
-	root.AddCommand(devCommand(ui), serveCommand(ui), tokenCommand(ui), keyCommand(ui), deployCommand(ui), callCommand(ui), logsCommand(ui), typesCommand(ui), sdkCommand(ui), versionCommand(ui))
+	root.AddCommand(devCommand(ui), serveCommand(ui), tokenCommand(ui), keyCommand(ui), deployCommand(ui), callCommand(ui), listenCommand(ui), logsCommand(ui), typesCommand(ui), sdkCommand(ui), versionCommand(ui))
 	return root
 }
 
@@ -92,8 +93,8 @@ func (u *ui) print(text string, v any) {
 func (u *ui) fail(err error) {
 	if u.json {
 		var public *abi.Error
-		var remote *remoteError
-		var v any = map[string]any{"message": err.Error()}
+		var remote *client.Error
+		var v any = map[string]any{"message": hint(err)}
 		switch {
 		case errors.As(err, &remote):
 			v = remote
@@ -112,7 +113,7 @@ func (u *ui) fail(err error) {
 func describe(err error) string {
 	var public *abi.Error
 	if !errors.As(err, &public) {
-		return err.Error()
+		return hint(err)
 	}
 	s := public.PublicMessage() + " (" + public.Code.Group() + "/" + public.PublicName() + ")"
 	if m, ok := public.Metadata.(map[string]any); ok && m["output"] != nil {

@@ -2,13 +2,13 @@ package main
 
 import (
 	"context"
-	"net/http"
 	"net/url"
 	"os"
 	"strconv"
 
 	"github.com/spf13/cobra"
 
+	"github.com/vivarium-run/vivarium/client"
 	"github.com/vivarium-run/vivarium/cmd/host/internal/dts"
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
 )
@@ -25,7 +25,11 @@ func typesCommand(ui *ui) *cobra.Command {
 			"calls, results, events and queues of the module's actors are then checked when a client is compiled.",
 		Args: oneArg,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			m, err := (client{f}).manifest(cmd.Context(), args[0], version)
+			var m dts.Module
+			err := f.with(func(c *client.Client) (err error) {
+				m, err = manifest(cmd.Context(), c, args[0], version)
+				return err
+			})
 			if err != nil {
 				return err
 			}
@@ -49,11 +53,11 @@ func typesCommand(ui *ui) *cobra.Command {
 }
 
 // manifest returns what a version of a module says of itself; 0 is the live one.
-func (c client) manifest(ctx context.Context, module string, version int) (dts.Module, error) {
+func manifest(ctx context.Context, c *client.Client, module string, version int) (dts.Module, error) {
 	path := "/modules/" + url.PathEscape(module)
 	if version == 0 {
 		var answer struct{ Live int }
-		if err := c.do(ctx, http.MethodGet, path, url.Values{}, "", nil, &answer); err != nil {
+		if err := c.Fetch(ctx, client.Request{Path: path}, &answer); err != nil {
 			return dts.Module{}, err
 		}
 		if version = answer.Live; version == 0 {
@@ -65,6 +69,6 @@ func (c client) manifest(ctx context.Context, module string, version int) (dts.M
 		Version  int
 		Manifest map[string]abi.ActorManifest
 	}
-	err := c.do(ctx, http.MethodGet, path+"/versions/"+strconv.Itoa(version), url.Values{}, "", nil, &answer)
+	err := c.Fetch(ctx, client.Request{Path: path + "/versions/" + strconv.Itoa(version)}, &answer)
 	return dts.Module{Name: answer.Module, Version: answer.Version, Actors: answer.Manifest}, err
 }
