@@ -6,7 +6,7 @@ GUEST_ENV   = GOOS=wasip1 GOARCH=wasm
 PLUGINS     = examples/wasm/extism-as examples/wasm/extism-c examples/wasm/extism-rust
 BINDINGS    = examples/wasm/bindings-as examples/wasm/bindings-c examples/wasm/bindings-rust
 
-.PHONY: check test race fuzz bench bench-turn generate deps strace crash model attack wasm figures types clients schedules dist
+.PHONY: check test race fuzz bench bench-turn bench-wire generate deps strace crash model attack wasm figures types clients schedules dist
 
 # test passes everything: checks, all tests, the race detector where there is concurrency, and the
 # guests of other languages built again from their source, and what the host writes compiled.
@@ -19,7 +19,7 @@ test: deps check wasm types clients
 check:
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "gofmt: $$unformatted"; exit 1; }
 	go vet ./...
-	$(GUEST_ENV) go vet ./guest-sdk ./guest-sdk/testguests/... ./examples/wasm/...
+	$(GUEST_ENV) go vet ./guest-sdk ./guest-sdk/testguests/... ./examples/wasm/... ./bench/room
 	GOOS=darwin GOARCH=arm64 go vet ./cmd/host
 	go vet -tags figures ./sandbox
 	go run $(STATICCHECK) ./...
@@ -85,6 +85,12 @@ figures:
 # bench measures the host beside the bare Go floor, in one run.
 bench:
 	go run ./bench -out bench.md -json bench.jsonl
+
+# bench-wire measures connections and broadcasts beside workerd, which it installs, and writes docs/wire-figures.md. It
+# takes some seven minutes of a machine that does nothing else.
+bench-wire: deps
+	$(MAKE) -C bench/peers/workerd
+	go run ./bench -wire -dur 1500ms -warm 300ms -out docs/wire-figures.md
 
 # bench-turn measures turns without HTTP; add BENCHFLAGS=-cpuprofile=cpu.prof for a profile.
 bench-turn:

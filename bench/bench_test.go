@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -32,6 +33,8 @@ func TestParseListening(t *testing.T) {
 		name, in, want string
 	}{
 		{"host", `{"time":"x","level":"INFO","msg":"listening","url":"http://127.0.0.1:6420","data":"d"}`, "127.0.0.1:6420"},
+		{"workerd", `{"event":"listen","socket":"http","port":8788}`, "127.0.0.1:8788"},
+		{"another of its events", `{"event":"listen"}`, ""},
 		{"another line", `{"msg":"stopping","url":"http://127.0.0.1:1"}`, ""},
 		{"text", "listening on http://127.0.0.1:1", ""},
 		{"another scheme", `{"msg":"listening","url":"unix:/x"}`, ""},
@@ -151,5 +154,23 @@ func TestMeasure(t *testing.T) {
 				t.Errorf("measure = %+v, %v; want an error with %q", r, err, tt.wantErr)
 			}
 		})
+	}
+}
+
+// The servers take turns, and a run that fails spoils none of the others.
+func TestTakeTurns(t *testing.T) {
+	var order []string
+	results, err := takeTurns(t.Context(), 2, []string{"w"}, []string{"a", "b"}, func(w, s string, run int) (result, error) {
+		order = append(order, fmt.Sprint(w, s, run))
+		if s == "b" && run == 0 {
+			return result{Workload: w, Target: s, Errors: 1}, errors.New("wrong answer")
+		}
+		return result{Workload: w, Target: s, Run: run}, nil
+	})
+	if got, want := strings.Join(order, " "), "wa0 wb0 wa1 wb1"; got != want {
+		t.Errorf("order %s, want %s", got, want)
+	}
+	if len(results) != 4 || err == nil || !strings.Contains(err.Error(), "1 of 4 runs failed") {
+		t.Errorf("%d results, %v", len(results), err)
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"os"
 	"os/signal"
 	"regexp"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -25,6 +26,7 @@ type options struct {
 	runs             int
 	dur, warm        time.Duration
 	newActors, first int
+	wire             bool
 	only             *regexp.Regexp
 	dir              string
 	jsonFile, out    string
@@ -39,6 +41,7 @@ func parseOptions(args []string) (options, error) {
 	f.DurationVar(&o.warm, "warm", 500*time.Millisecond, "load before each of them that is not measured")
 	f.IntVar(&o.newActors, "new", 10_000, "actors of the workload that makes actors")
 	f.IntVar(&o.first, "first", 300, "actors of the workload that makes them one after the other")
+	f.BoolVar(&o.wire, "wire", false, "connections and broadcasts beside workerd, in the place of requests beside the floor")
 	f.StringVar(&only, "only", "", "regular expression; workloads whose name it does not match are left out")
 	f.StringVar(&o.dir, "dir", "", "folder on the disk to measure; empty is the system's for temporary files")
 	f.StringVar(&o.jsonFile, "json", "", "file for JSON lines: the machine, then each run")
@@ -87,35 +90,41 @@ func run(ctx context.Context, o options) (err error) {
 	if err != nil {
 		return err
 	}
+	if o.wire {
+		return runWire(ctx, o, m, tmp)
+	}
 	s, err := startServers(ctx, tmp)
 	defer func() { err = errors.Join(err, s.stop()) }() // before the data is removed
 	if err != nil {
 		return err
 	}
-	results, err := measureAll(ctx, o, s.targets)
-	return errors.Join(err, report(o, m, results))
+	results, err := takeTurns(ctx, o.runs, workloads(o), s.targets, func(w workload, t target, run int) (result, error) {
+		return measure(ctx, o, t, w, run)
+	})
+	var page strings.Builder
+	return errors.Join(err, writeMarkdown(&page, o, m, results), report(o, m, results, page.String()))
 }
 
-// measureAll runs each workload on each server in turn, so that what else the machine does falls
+// takeTurns runs each workload on each server in turn, so that what else the machine does falls
 // on all of them alike. A failed run is a result, and an error at the end.
-func measureAll(ctx context.Context, o options, targets []target) ([]result, error) {
+func takeTurns[W, T any](ctx context.Context, runs int, workloads []W, targets []T, measure func(W, T, int) (result, error)) ([]result, error) {
 	var results []result
 	failed := 0
-	for _, w := range workloads(o) {
-		for i := range o.runs {
+	for _, w := range workloads {
+		for i := range runs {
 			for _, t := range targets {
-				r, err := measure(ctx, o, t, w, i)
+				r, err := measure(w, t, i)
 				if ctx.Err() != nil {
 					return results, errors.New("stopped")
 				}
 				if err != nil {
 					failed++
-					fmt.Fprintf(os.Stderr, "bench: %s on %s, run %d: %v\n", w.name, t.name, i, err)
+					fmt.Fprintf(os.Stderr, "bench: %s on %s, run %d: %v\n", r.Workload, r.Target, i, err)
 				}
 				results = append(results, r)
 			}
 		}
-		fmt.Fprintf(os.Stderr, "bench: %s done\n", w.name)
+		fmt.Fprintf(os.Stderr, "bench: %s done\n", results[len(results)-1].Workload)
 	}
 	if failed > 0 {
 		return results, fmt.Errorf("%d of %d runs failed", failed, len(results))
@@ -123,8 +132,8 @@ func measureAll(ctx context.Context, o options, targets []target) ([]result, err
 	return results, nil
 }
 
-// report prints the table and writes the files that were asked for.
-func report(o options, m machine, results []result) error {
+// report prints the page and writes the files that were asked for.
+func report(o options, m machine, results []result, page string) error {
 	var errs []error
 	write := func(path string, f func(io.Writer) error) {
 		if path == "" {
@@ -137,7 +146,7 @@ func report(o options, m machine, results []result) error {
 		}
 		errs = append(errs, f(file), file.Close())
 	}
-	markdown := func(w io.Writer) error { return writeMarkdown(w, o, m, results) }
+	markdown := func(w io.Writer) error { _, err := io.WriteString(w, page); return err }
 	errs = append(errs, markdown(os.Stdout))
 	write(o.out, markdown)
 	write(o.jsonFile, func(w io.Writer) error { return writeJSON(w, m, results) })

@@ -31,8 +31,7 @@ type process struct {
 }
 
 // startProcess starts a server and waits until it listens, as it must say with one line of JSON on
-// its standard error: {"msg":"listening","url":"http://…"}. A process is returned, to be stopped,
-// whenever one was started. Call it on the main goroutine: see prepare.
+// its standard error; see parseListening. A process is returned, to be stopped, whenever one was started. Call it on the main goroutine: see prepare.
 func startProcess(ctx context.Context, bin string, args ...string) (*process, error) {
 	p := &process{name: filepath.Base(bin), cmd: exec.Command(bin, args...), done: make(chan struct{})}
 	p.cmd.Env = environ()
@@ -83,13 +82,20 @@ func (p *process) follow(log io.Reader, listening chan<- string) {
 	_, _ = io.Copy(io.Discard, log) // after a line that is too long: it must not block the server
 }
 
-// parseListening returns the address if a line of a log says that a server listens.
+// parseListening returns the address if a line of a log says that a server listens, ours with
+// {"msg":"listening","url":"http://…"} and workerd with {"event":"listen","port":…}.
 func parseListening(line string) (addr string, ok bool) {
-	var l struct{ Msg, URL string }
-	if json.Unmarshal([]byte(line), &l) != nil || l.Msg != "listening" {
-		return "", false
+	var l struct {
+		Msg, URL, Event string
+		Port            int
 	}
-	return strings.CutPrefix(l.URL, "http://")
+	switch err := json.Unmarshal([]byte(line), &l); {
+	case err != nil:
+		return "", false
+	case l.Msg == "listening":
+		return strings.CutPrefix(l.URL, "http://")
+	}
+	return fmt.Sprintf("127.0.0.1:%d", l.Port), l.Event == "listen" && l.Port > 0
 }
 
 // stop asks the process to end, kills it if it does not, and waits. It returns an error with the

@@ -56,15 +56,15 @@ func startServers(ctx context.Context, tmp string) (*servers, error) {
 	}
 	// The floor gets a token of the same length, which it does not look at.
 	s.targets = []target{{name: "floor", addr: p.addr, pid: p.pid(), actor: "counter"}}
-	if err := s.startHost(ctx, tmp, root, host); err != nil {
+	if err := s.startHost(ctx, tmp, root, host, guests); err != nil {
 		return s, err
 	}
 	s.targets[0].token = s.targets[1].token
 	return s, nil
 }
 
-// startHost starts the host as its operator would, and adds a target for each guest.
-func (s *servers) startHost(ctx context.Context, tmp, root, host string) error {
+// startHost starts the host as its operator would, and adds a target for each guest that there is.
+func (s *servers) startHost(ctx context.Context, tmp, root, host string, guests []guest) error {
 	key := filepath.Join(tmp, "signing.key")
 	if _, err := command(ctx, root, host, "key", key); err != nil {
 		return err

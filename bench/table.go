@@ -53,20 +53,28 @@ func writeMarkdown(w io.Writer, o options, m machine, results []result) error {
 	fmt.Fprintf(&b, "%s · commit %s · %s · %s · %d cores, shared with the client · %s\n\n", m.Time.Format("2006-01-02 15:04 MST"), m.Commit, m.Go, m.OS, m.Cores, m.CPU)
 	fmt.Fprintf(&b, "Before the run: load average %s; append of 4 KiB with fsync %s ms. %d runs of %v, interleaved; each cell is the median (least–most) of the runs.\n\n",
 		cmp.Or(m.Load, "unknown"), number(m.Sync), o.runs, o.dur)
-	b.WriteString("| workload | server | requests/s | p50 ms | p99 ms | CPU µs/request | RSS MiB | ÷ floor: requests/s | ÷ floor: p50 | ÷ floor: CPU | errors |\n")
-	b.WriteString("|---|---|---|---|---|---|---|---|---|---|---|\n")
+	writeHead(&b, "requests", "request", "floor")
 	for _, wl := range workloads(o) {
-		rows := rowsOf(wl.name, results)
-		for i, r := range rows {
-			title := wl.title
-			if i > 0 {
-				title = ""
-			}
-			fmt.Fprintf(&b, "| %s | %s\n", title, r.cells(rows[0]))
-		}
+		writeRows(&b, wl.title, rowsOf(wl.name, results))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// writeHead begins a table of what is counted, each row beside the base's.
+func writeHead(b *strings.Builder, what, each, base string) {
+	fmt.Fprintf(b, "| workload | server | %s/s | p50 ms | p99 ms | CPU µs/%s | RSS MiB | ÷ %s: %[1]s/s | ÷ %[3]s: p50 | ÷ %[3]s: CPU | errors |\n", what, each, base)
+	b.WriteString("|---|---|---|---|---|---|---|---|---|---|---|\n")
+}
+
+// writeRows writes a workload's rows, of which the first is the base.
+func writeRows(b *strings.Builder, title string, rows []row) {
+	for i, r := range rows {
+		if i > 0 {
+			title = ""
+		}
+		fmt.Fprintf(b, "| %s | %s\n", title, r.cells(rows[0]))
+	}
 }
 
 // row is the runs of a workload on one target, by run.
@@ -75,7 +83,7 @@ type row struct {
 	runs   []result
 }
 
-// rowsOf collects a workload's rows in the order in which the targets came: the floor is first.
+// rowsOf collects a workload's rows in the order in which the targets came: the base is first.
 func rowsOf(workload string, results []result) []row {
 	var rows []row
 	for _, r := range results {
@@ -92,7 +100,7 @@ func rowsOf(workload string, results []result) []row {
 	return rows
 }
 
-func (r row) cells(floor row) string {
+func (r row) cells(base row) string {
 	micros := func(r result) float64 { return r.CPU * 1e6 }
 	rate := func(r result) float64 { return r.Rate }
 	p50 := func(r result) float64 { return r.P50 }
@@ -101,7 +109,7 @@ func (r row) cells(floor row) string {
 		r.of(func(r result) float64 { return r.P99 }).String(),
 		r.of(micros).String(),
 		r.of(func(r result) float64 { return r.RSS }).String(),
-		r.over(floor, rate).String(), r.over(floor, p50).String(), r.over(floor, micros).String(),
+		r.over(base, rate).String(), r.over(base, p50).String(), r.over(base, micros).String(),
 		strconv.Itoa(r.errors()),
 	}
 	return strings.Join(cells, " | ") + " |"
@@ -118,13 +126,13 @@ func (r row) of(f func(result) float64) spread {
 	return spreadOf(values)
 }
 
-// over is the spread of the ratio to the floor, each run to the floor's run beside it: what else
-// the machine did then is in both. The floor itself has none.
-func (r row) over(floor row, f func(result) float64) spread {
+// over is the spread of the ratio to the base, each run to the base's run beside it: what else
+// the machine did then is in both. The base itself has none.
+func (r row) over(base row, f func(result) float64) spread {
 	var ratios []float64
 	for _, x := range r.runs {
-		for _, y := range floor.runs {
-			if r.target != floor.target && x.Run == y.Run && x.Errors == 0 && y.Errors == 0 && f(y) > 0 {
+		for _, y := range base.runs {
+			if r.target != base.target && x.Run == y.Run && x.Errors == 0 && y.Errors == 0 && f(y) > 0 {
 				ratios = append(ratios, f(x)/f(y))
 			}
 		}

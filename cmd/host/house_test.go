@@ -29,7 +29,8 @@ var may = map[string][]string{
 	"guest-sdk":     {"hostfuncs/abi", "."},
 	"examples":      {"guest-sdk", "hostfuncs/abi"},
 	"cmd/host":      {"api", "client", "actors", "sandbox", "hostfuncs", "tenants", "kv", "hostfuncs/abi", "guest-sdk/guestbuild", "."},
-	"bench":         {}, // enters through the network; its in-process part is a test
+	"bench":         {"api/wire"}, // enters through the network, in Rivet's encodings; its in-process part is a test
+	"bench/room":    {"guest-sdk"},
 	"e2e":           {}, // enters through the network, or by tests
 	"testkit":       {}, // joins what the house keeps apart, for tests of guests
 	".":             {},
