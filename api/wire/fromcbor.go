@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -189,9 +190,23 @@ func (t *transcoder) text(b []byte) error {
 	if !utf8.Valid(b) {
 		return errors.New("a text is not valid UTF-8")
 	}
+	if isPlain(b) {
+		t.out = append(append(append(t.out, '"'), b...), '"')
+		return nil
+	}
 	quoted, err := json.Marshal(string(b))
 	t.out = append(t.out, quoted...)
 	return err
+}
+
+// isPlain reports whether a text is in JSON what it is, but for its quotes, as nearly all names are.
+func isPlain(b []byte) bool {
+	for _, c := range b {
+		if c < 0x20 || c >= 0x7f || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
+			return false
+		}
+	}
+	return true
 }
 
 func (t *transcoder) array(n uint64) error {
@@ -226,7 +241,7 @@ func (t *transcoder) object(n uint64) error {
 	t.add("{")
 	t.depth++
 	defer func() { t.depth-- }()
-	seen := make(map[string]struct{}, min(n, 64))
+	var seen nameSet
 	begin := len(t.out)
 	for range n {
 		major, _, length := t.head()
@@ -234,10 +249,9 @@ func (t *transcoder) object(n uint64) error {
 			return errors.New("a map has a name that is no text")
 		}
 		name := t.take(length)
-		if _, ok := seen[string(name)]; ok {
+		if !seen.add(name) {
 			return errors.New("a map has a name twice")
 		}
-		seen[string(name)] = struct{}{}
 		if t.native && t.depth == 1 && t.in[0] == cborUndefined && string(name) != "body" {
 			t.in = t.in[1:] // an option of a message's that the client has not set
 			continue
@@ -255,6 +269,36 @@ func (t *transcoder) object(n uint64) error {
 	}
 	t.add("}")
 	return nil
+}
+
+// nameSet is the names of one map. Few are looked through; more are hashed, or a client could make that slow.
+type nameSet struct {
+	few  [8][]byte
+	n    int
+	many map[string]struct{}
+}
+
+// add reports whether the name is new.
+func (s *nameSet) add(name []byte) bool {
+	if s.n < len(s.few) {
+		for _, have := range s.few[:s.n] {
+			if bytes.Equal(have, name) {
+				return false
+			}
+		}
+		s.few[s.n] = name
+		s.n++
+		return true
+	}
+	if s.many == nil {
+		s.many = make(map[string]struct{}, 4*len(s.few))
+		for _, have := range s.few {
+			s.many[string(have)] = struct{}{}
+		}
+	}
+	before := len(s.many)
+	s.many[string(name)] = struct{}{}
+	return len(s.many) > before
 }
 
 func (t *transcoder) tagged(tag uint64) error {
