@@ -6,7 +6,7 @@ GUEST_ENV   = GOOS=wasip1 GOARCH=wasm
 PLUGINS     = examples/wasm/extism-as examples/wasm/extism-c examples/wasm/extism-rust
 BINDINGS    = examples/wasm/bindings-as examples/wasm/bindings-c examples/wasm/bindings-rust
 
-.PHONY: check test race fuzz bench bench-turn bench-wire generate deps strace crash model attack wasm figures types clients schedules dist
+.PHONY: check test race fuzz bench bench-turn bench-wire generate deps strace crash model attack wasm figures types clients schedules dist edge
 
 # test passes everything: checks, all tests, the race detector where there is concurrency, and the
 # guests of other languages built again from their source, and what the host writes compiled.
@@ -41,6 +41,10 @@ wasm: deps
 # clients drives a host with Rivet's published client, in each of its encodings.
 clients: deps
 	$(MAKE) -C e2e/client
+
+# edge drives a host with Rivet's published client in Bun, Deno and workerd, which it installs: some 370 MB.
+edge: deps
+	$(MAKE) -C e2e/client/edge
 
 # types gives the declarations that the tests of host types compare to the TypeScript compiler.
 types:
