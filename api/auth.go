@@ -96,13 +96,14 @@ func credentials(q *request) (token string, found bool, err error) {
 type listenerKey struct{}
 
 // isLocal reports whether the request came to a loopback listener under a loopback name. The name
-// counts because a page of any site can have its own name resolve to this machine.
+// counts because a page of any site can have its own name resolve to this machine. What a tunnel or
+// another proxy on this machine passes on for others is theirs.
 func isLocal(r *http.Request) bool {
 	if loopback, ok := r.Context().Value(listenerKey{}).(bool); ok && !loopback {
 		return false
 	}
 	addr, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
-	return loopbackAddr(addr) && loopbackName(hostname(r.Host))
+	return loopbackAddr(addr) && loopbackName(hostname(r.Host)) && !fromAfar(r)
 }
 
 // isForeign reports whether a page of another site sent the request. Browsers send Origin with

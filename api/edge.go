@@ -139,7 +139,7 @@ func (s *Server) logAccess(r *http.Request, w *echo.Response, start time.Time) {
 		slog.Int("status", w.Status),
 		slog.Int64("bytes", w.Size),
 		slog.Duration("took", s.now().Sub(start)),
-		slog.String("client", r.RemoteAddr))
+		slog.String("client", s.remote(r)))
 }
 
 // timedWriter gives each write a deadline of its own: a reader may be as slow as it likes to send

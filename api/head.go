@@ -1,8 +1,6 @@
 package api
 
 import (
-	"net"
-	"net/http"
 	"strings"
 
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
@@ -11,7 +9,7 @@ import (
 // head returns what a guest may know of a request: the URL as the actor sees it, and the headers without those
 // that are between the client and the host. A token never reaches a guest.
 func (q *request) head() abi.RequestHead {
-	return abi.RequestHead{Method: q.Method, URL: q.actorURL(), Header: q.guestHeader(), Remote: remoteHost(q.Request)}
+	return abi.RequestHead{Method: q.Method, URL: q.actorURL(), Header: q.guestHeader(), Remote: q.server.remote(q.Request)}
 }
 
 // notForGuests are headers that are for the host, or for one hop; with the latter go those that Connection names.
@@ -29,11 +27,12 @@ func (q *request) guestHeader() map[string][]string {
 			named[strings.ToLower(strings.TrimSpace(name))] = true
 		}
 	}
+	proxied := q.server.fromProxy(q.Request)
 	out := make(map[string][]string, len(q.Header))
 	for name, values := range q.Header {
 		lower := strings.ToLower(name)
 		switch {
-		case notForGuests[lower], named[lower], strings.HasPrefix(lower, "sec-websocket-"):
+		case notForGuests[lower], named[lower], strings.HasPrefix(lower, "sec-websocket-"), !proxied && forwarded(lower):
 		default:
 			out[lower] = append(out[lower], values...)
 		}
@@ -53,15 +52,6 @@ func (q *request) actorURL() string {
 		path += "?" + q.target.rest
 	}
 	return path
-}
-
-// remoteHost returns the client's address without its port.
-func remoteHost(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return ""
-	}
-	return host
 }
 
 // origin returns the web origin of the page that sent the request, empty if no page did. Several are none that

@@ -27,8 +27,8 @@ const (
 )
 
 // next returns how long a client at an address is to wait before it is told that it is refused.
-func (h *holds) next(remote string, now time.Time) time.Duration {
-	addr := holdAddr(remote)
+func (h *holds) next(client netip.Addr, now time.Time) time.Duration {
+	addr := holdAddr(client)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.by == nil || len(h.by) >= maxHeld {
@@ -46,12 +46,8 @@ func (h *holds) next(remote string, now time.Time) time.Duration {
 }
 
 // holdAddr returns what stands for one client: its address, or its network if that has many.
-func holdAddr(remote string) netip.Addr {
-	addr, err := netip.ParseAddr(remote)
-	if err != nil {
-		return netip.Addr{}
-	}
-	if addr = addr.Unmap(); addr.Is6() {
+func holdAddr(addr netip.Addr) netip.Addr {
+	if addr.Is6() {
 		if p, err := addr.Prefix(64); err == nil {
 			return p.Addr()
 		}

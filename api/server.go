@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -27,6 +28,10 @@ type Config struct {
 	// Dev takes requests without a token as admin of tenants.Default, if the connection and the
 	// Host header are loopback and no other site's page sent them.
 	Dev bool
+
+	// TrustedProxies are the networks from which X-Forwarded-For is believed, from ParseProxies. There is none by
+	// default, loopback included.
+	TrustedProxies []netip.Prefix
 
 	Logger  *slog.Logger // nil discards
 	Version string       // of this host, for GET /metadata
@@ -132,6 +137,7 @@ type Server struct {
 
 	sockets sockets
 	holds   holds
+	proxies proxies
 
 	closeOnce sync.Once
 	closing   chan struct{} // closed when event streams and sockets shall end
@@ -150,7 +156,7 @@ func newServer(cfg Config, h host) (*Server, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, host: h, log: cfg.Logger, now: time.Now, closing: make(chan struct{}), holds: holds{first: cfg.RejectDelay}}
+	s := &Server{cfg: cfg, host: h, log: cfg.Logger, now: time.Now, closing: make(chan struct{}), holds: holds{first: cfg.RejectDelay}, proxies: cfg.TrustedProxies}
 	s.handler = s.router()
 	s.http = &http.Server{
 		Handler:           s.handler,

@@ -249,7 +249,7 @@ func (p *peer) reject(err error) {
 
 // hold waits as long as the client's address has deserved.
 func (p *peer) hold() {
-	timer := time.NewTimer(p.s.holds.next(remoteHost(p.q.Request), p.s.now()))
+	timer := time.NewTimer(p.s.holds.next(p.s.client(p.q.Request), p.s.now()))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
