@@ -67,13 +67,14 @@ func (s *Server) recovered(c echo.Context, next echo.HandlerFunc) (err error) {
 	return next(c)
 }
 
-// normalize returns a copy of r without the prefix and with RawPath always set, so that every path
+// normalize returns a copy of r without the prefixes and with RawPath always set, so that every path
 // parameter the router finds is still percent-encoded and can be decoded exactly once.
-func normalize(r *http.Request) *http.Request {
+func (s *Server) normalize(r *http.Request) *http.Request {
 	path := r.URL.EscapedPath()
-	if rest, ok := strings.CutPrefix(path, rivetPrefix); ok && (rest == "" || rest[0] == '/') {
-		path = rest
+	if s.cfg.PublicURL != nil {
+		path = cutPrefix(path, s.cfg.PublicURL.Path)
 	}
+	path = cutPrefix(path, rivetPrefix)
 	if path == "" {
 		path = "/"
 	}
@@ -88,6 +89,14 @@ func normalize(r *http.Request) *http.Request {
 		u.Path = p
 	}
 	return &n
+}
+
+// cutPrefix returns path without a prefix of whole segments.
+func cutPrefix(path, prefix string) string {
+	if rest, ok := strings.CutPrefix(path, prefix); ok && (rest == "" || rest[0] == '/') {
+		return rest
+	}
+	return path
 }
 
 // routedTo returns the actor that the head of a request names and not its path, as Rivet's clients do once they know

@@ -26,9 +26,14 @@ func (s *Server) getReady(w http.ResponseWriter, _ *request) error {
 	return &abi.Error{Code: abi.CodeUnavailable, Message: "The host takes no work", Cause: err}
 }
 
-// getMetadata is the first call of every client of Rivet's.
+// getMetadata is the first call of every client of Rivet's, which then goes where clientEndpoint says, with its own token and
+// namespace.
 func (s *Server) getMetadata(w http.ResponseWriter, _ *request) error {
-	return writeJSON(w, http.StatusOK, object{"runtime": "vivarium", "version": s.cfg.Version})
+	m := object{"runtime": "vivarium", "version": s.cfg.Version}
+	if s.cfg.PublicURL != nil {
+		m["clientEndpoint"] = s.cfg.PublicURL.String()
+	}
+	return writeJSON(w, http.StatusOK, m)
 }
 
 // namespaceBody describes a namespace in Rivet's shape. Its name is its id.

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"sync"
 	"time"
 
@@ -28,6 +29,11 @@ type Config struct {
 	// Dev takes requests without a token as admin of tenants.Default, if the connection and the
 	// Host header are loopback and no other site's page sent them.
 	Dev bool
+
+	// PublicURL is where clients are told to go, from ParsePublicURL; nil leaves them where they ask. Each route is
+	// reachable below its path too. No request's header ever stands in for it: whoever writes that header would get
+	// the tokens of clients.
+	PublicURL *url.URL
 
 	// TrustedProxies are the networks from which X-Forwarded-For is believed, from ParseProxies. There is none by
 	// default, loopback included.
@@ -224,5 +230,5 @@ func (s *Server) router() http.Handler {
 	}
 	e.RouteNotFound("/*", func(echo.Context) error { return abi.Errorf(abi.CodeNotFound, "") })
 	// Not as middleware: echo goes on routing the request that it was given.
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { e.ServeHTTP(w, normalize(r)) })
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { e.ServeHTTP(w, s.normalize(r)) })
 }
