@@ -28,7 +28,7 @@ type Request struct {
 	Method string
 	URL    string // path and query, as the actor sees them
 	Header Header
-	Remote string // client address, without port
+	Remote string // client address, without port, as the trusted proxies of the host saw it
 	Body   []byte
 }
 

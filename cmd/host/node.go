@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"net/url"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -47,6 +48,8 @@ type nodeConfig struct {
 	onLog        func(actors.Info, actors.LogLine)
 	log          *slog.Logger
 	tls          *certificate // nil for plain HTTP
+	publicURL    *url.URL     // that clients are told; nil is none
+	proxies      []netip.Prefix
 
 	allowLoopback []string // that guests may reach if they are granted it
 	secrets       func(ns tenants.ID, module, name, host string) (string, error)
@@ -98,7 +101,8 @@ func startNode(c nodeConfig) (n *node, err error) {
 	if err != nil {
 		return n, err
 	}
-	if n.api, err = api.New(api.Config{Actors: n.actors, Registry: n.registry, Keyring: keyring, Dev: c.dev, Logger: c.log, Version: version()}); err != nil {
+	if n.api, err = api.New(api.Config{Actors: n.actors, Registry: n.registry, Keyring: keyring, Dev: c.dev, Logger: c.log, Version: version(),
+		PublicURL: c.publicURL, TrustedProxies: c.proxies}); err != nil {
 		return n, err
 	}
 	l := n.listener

@@ -11,7 +11,8 @@ import (
 // serveCommand is `host serve`: production.
 func serveCommand(ui *ui) *cobra.Command {
 	var f serverFlags
-	var keyFile, level, tlsCert, tlsKey string
+	var edge edgeFlags
+	var keyFile, level string
 	cmd := &cobra.Command{
 		Use:   "serve --key-file FILE",
 		Short: "Run a host; every request needs a token",
@@ -33,27 +34,21 @@ func serveCommand(ui *ui) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if (tlsCert == "") != (tlsKey == "") {
-				return usagef("--tls-cert and --tls-key belong together")
-			}
 			c := nodeConfig{data: f.data, listen: f.listen, allowLoopback: f.allowLoopback, key: key, log: log}
-			if tlsCert != "" {
-				if c.tls, err = loadCertificate(tlsCert, tlsKey, log); err != nil {
-					return err
-				}
+			if err := edge.apply(&c); err != nil {
+				return err
 			}
 			n, err := startNode(c)
 			if err != nil {
 				return err
 			}
-			log.Info("listening", "url", n.url(), "data", f.data, "version", version())
+			log.Info("listening", "url", n.url(), "public", edge.publicURL, "data", f.data, "version", version())
 			return n.wait(cmd.Context())
 		},
 	}
 	f.add(cmd, "vivarium-data")
+	edge.add(cmd)
 	cmd.Flags().StringVar(&keyFile, "key-file", "", "file with the key that signs tokens")
-	cmd.Flags().StringVar(&tlsCert, "tls-cert", "", "file with the certificate and its chain, PEM; the host then speaks HTTPS")
-	cmd.Flags().StringVar(&tlsKey, "tls-key", "", "file with the certificate's key, PEM")
 	cmd.Flags().StringVar(&level, "log-level", "info", "debug, info, warn or error")
 	return cmd
 }

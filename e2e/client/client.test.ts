@@ -280,6 +280,13 @@ for (const encoding of [undefined, "bare", "cbor", "json"] as const) {
 	});
 }
 
+test("a client goes where the host says", async () => {
+	const client = clientOf(host.endpoint, token);
+	const url = await client.kitchen.getOrCreate(newKey()).getGatewayUrl();
+	assert.ok(url.startsWith(`${host.publicURL}/gateway/kitchen`), url);
+	await client.dispose();
+});
+
 test("a plain WebSocket at the gateway's URL", async () => {
 	const client = clientOf(host.endpoint, token);
 	const url = new URL(await client.kitchen.getOrCreate(newKey()).getGatewayUrl());

@@ -1,6 +1,8 @@
 // What host.mjs has, for those tests that are compiled.
 export interface Host {
 	endpoint: string;
+	/** publicURL is where the host tells clients to go. */
+	publicURL: string;
 	/** token makes one of a role: admin, deploy, invoke or read. */
 	token(role: string): string;
 	/** types writes the declarations of a module's actors to a file. */

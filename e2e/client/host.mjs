@@ -82,7 +82,8 @@ export async function startHost({ held = false } = {}) {
 	const port = await freePort();
 	const endpoint = `http://127.0.0.1:${port}`;
 	const listen = `127.0.0.1:${port}`;
-	const command = [binary, "serve", "--data", join(dir, "data"), "--key-file", key, "--listen", listen, "--log-level", "warn"];
+	const publicURL = `${endpoint}/viv`; // where clients then go, though they are given the endpoint
+	const command = [binary, "serve", "--data", join(dir, "data"), "--key-file", key, "--listen", listen, "--log-level", "warn", "--public-url", publicURL];
 	const ready = () => until("the host", async () => (await fetch(endpoint + "/readyz").catch(() => null))?.ok);
 	const { start, stop, end: kill } = held ? await hold(dir, listen, command) : alone(command, ready);
 	const token = (role) => cli("token", "--key-file", key, "--role", role, "--namespace", "default", "--subject", "ann");
@@ -94,5 +95,5 @@ export async function startHost({ held = false } = {}) {
 		await kill();
 		rmSync(dir, { recursive: true, force: true });
 	};
-	return { endpoint, token, types, start, stop, end };
+	return { endpoint, publicURL, token, types, start, stop, end };
 }
