@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/netip"
 	"net/url"
 	"os"
@@ -30,13 +31,16 @@ const drainTime = 10 * time.Second
 type node struct {
 	log      *slog.Logger
 	listener net.Listener
-	scheme   string // http or https
+	scheme   string       // http or https
+	plain    net.Listener // beside one with TLS; nil if there is none
+	redirect *http.Server // serves plain
+	acme     *acme        // nil if certificates come another way
 	store    kv.Store
 	registry *tenants.Registry
 	sandbox  *sandbox.Sandbox
 	actors   *actors.Host
 	api      *api.Server
-	served   chan error // gets one value, when the server has ended
+	served   chan error // gets a value when a server has ended, of two at most
 	idle     func()     // ends what gives memory back, and waits for it; nil if it was not begun
 }
 
@@ -47,9 +51,11 @@ type nodeConfig struct {
 	dev          bool   // requests without a token are the default namespace's admin
 	onLog        func(actors.Info, actors.LogLine)
 	log          *slog.Logger
-	tls          *certificate // nil for plain HTTP
-	publicURL    *url.URL     // that clients are told; nil is none
+	publicURL    *url.URL // that clients are told; nil is none
 	proxies      []netip.Prefix
+	httpListen   string       // beside HTTPS; empty is none
+	tls          *certificate // for HTTPS; or
+	acme         *acmeConfig  // both nil for plain HTTP
 
 	allowLoopback []string // that guests may reach if they are granted it
 	secrets       func(ns tenants.ID, module, name, host string) (string, error)
@@ -60,7 +66,7 @@ type nodeConfig struct {
 // startNode opens the parts from the bottom up and serves. The address is taken first, so that a
 // second host fails before it touches the data.
 func startNode(c nodeConfig) (n *node, err error) {
-	n = &node{log: c.log, scheme: "http", served: make(chan error, 1)}
+	n = &node{log: c.log, scheme: "http", served: make(chan error, 2)}
 	defer func() {
 		if err != nil {
 			n.close()
@@ -72,6 +78,11 @@ func startNode(c nodeConfig) (n *node, err error) {
 	}
 	if inherited {
 		c.log.Info("the listener is the supervisor's")
+	}
+	if c.httpListen != "" {
+		if n.plain, err = net.Listen("tcp", c.httpListen); err != nil {
+			return n, err
+		}
 	}
 	if err := os.MkdirAll(c.data, 0o700); err != nil {
 		return n, err
@@ -101,27 +112,60 @@ func startNode(c nodeConfig) (n *node, err error) {
 	if err != nil {
 		return n, err
 	}
-	if n.api, err = api.New(api.Config{Actors: n.actors, Registry: n.registry, Keyring: keyring, Dev: c.dev, Logger: c.log, Version: version(),
-		PublicURL: c.publicURL, TrustedProxies: c.proxies}); err != nil {
+	if n.api, err = api.New(api.Config{
+		Actors: n.actors, Registry: n.registry, Keyring: keyring, Dev: c.dev, Logger: c.log, Version: version(),
+		PublicURL: c.publicURL, TrustedProxies: c.proxies,
+	}); err != nil {
 		return n, err
 	}
-	l := n.listener
-	if c.tls != nil {
-		l, n.scheme = c.tls.listen(l), "https"
+	if err := n.serve(c); err != nil {
+		return n, err
 	}
-	go func() { n.served <- n.api.Serve(l) }() // ends with api.Shutdown; stop waits for it
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	go func() { defer close(stopped); returnMemory(stop) }()
 	n.idle = sync.OnceFunc(func() { close(stop); <-stopped })
 	return n, nil
 }
 
-// ownAddrs are the addresses on which the process listens.
-func (n *node) ownAddrs() []netip.AddrPort {
-	if a, ok := n.listener.Addr().(*net.TCPAddr); ok {
-		return []netip.AddrPort{a.AddrPort()}
+// serve begins to answer, with TLS if that is configured. Certificates are asked for last, since the CA calls back.
+func (n *node) serve(c nodeConfig) (err error) {
+	l := n.listener
+	switch {
+	case c.tls != nil:
+		l, n.scheme = listenTLS(l, c.tls.get), "https"
+	case c.acme != nil:
+		if n.acme, err = openACME(*c.acme, n.listener.Addr(), n.plainAddr(), c.log); err != nil {
+			return err
+		}
+		l, n.scheme = listenTLS(l, n.acme.get, acmeProtocol), "https"
+	}
+	go func() { n.served <- n.api.Serve(l) }() // ends with api.Shutdown; stop waits for it
+	if n.plain != nil {
+		n.redirect = plainServer(c.publicURL, n.acme, c.log)
+		go func() { n.served <- n.redirect.Serve(n.plain) }() // ends with close
+	}
+	if n.acme != nil {
+		n.acme.start()
 	}
 	return nil
+}
+
+// plainAddr is where the node listens beside TLS, nil if it does not.
+func (n *node) plainAddr() net.Addr {
+	if n.plain == nil {
+		return nil
+	}
+	return n.plain.Addr()
+}
+
+// ownAddrs are the addresses on which the process listens.
+func (n *node) ownAddrs() (own []netip.AddrPort) {
+	for _, addr := range []net.Addr{n.listener.Addr(), n.plainAddr()} {
+		if a, ok := addr.(*net.TCPAddr); ok {
+			own = append(own, a.AddrPort())
+		}
+	}
+	return own
 }
 
 // url is where the node can be reached from this machine.
@@ -171,6 +215,12 @@ func (n *node) close() error {
 	if n.idle != nil {
 		n.idle()
 	}
+	if n.redirect != nil {
+		n.redirect.Close()
+	}
+	if n.acme != nil {
+		n.acme.close()
+	}
 	if n.actors != nil {
 		errs = append(errs, n.actors.Close())
 	}
@@ -183,8 +233,10 @@ func (n *node) close() error {
 	if n.store != nil {
 		errs = append(errs, n.store.Close())
 	}
-	if n.listener != nil {
-		n.listener.Close() // the server may have closed it already
+	for _, l := range []net.Listener{n.listener, n.plain} {
+		if l != nil {
+			l.Close() // the server may have closed it already
+		}
 	}
 	return errors.Join(errs...)
 }

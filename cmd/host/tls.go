@@ -76,11 +76,12 @@ func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return c.whole, nil
 }
 
-// listen returns l with TLS on it. HTTP/2 is offered, without which a browser sends no body as a stream.
-func (c *certificate) listen(l net.Listener) net.Listener {
+// listenTLS returns l with TLS on it. HTTP/2 is offered, without which a browser sends no body as a stream, and other
+// protocols that the certificates need.
+func listenTLS(l net.Listener, get func(*tls.ClientHelloInfo) (*tls.Certificate, error), also ...string) net.Listener {
 	return tls.NewListener(l, &tls.Config{
 		MinVersion:     tls.VersionTLS12,
-		NextProtos:     []string{"h2", "http/1.1"},
-		GetCertificate: c.get,
+		NextProtos:     append([]string{"h2", "http/1.1"}, also...),
+		GetCertificate: get,
 	})
 }
