@@ -503,7 +503,7 @@ func TestFollowEvents(t *testing.T) {
 	defer resp.Body.Close()
 	lines := bufio.NewScanner(resp.Body)
 	lines.Scan() // the stream's first comment: it follows from here on
-	s.output(admin, id, "send", `["ann","hello"]`)
+	s.output(admin, id, "post", `["ann","hello"]`)
 	var event struct {
 		Name string
 		Args []struct{ User, Text string }

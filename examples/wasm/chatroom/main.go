@@ -28,15 +28,16 @@ const (
 )
 
 var _ = guest.Actor("chatroom", guest.Def[State]{
+	// Not "send": that is a method of Rivet's client, for queues.
 	Actions: guest.Actions{
-		"send":    guest.Action2(send),
+		"post":    guest.Action2(post),
 		"history": guest.Action2(history),
 	},
 	Events: []string{"message"},
 })
 
-// send stores a message and shows it to everyone in the room.
-func send(c *guest.Ctx[State], user, text string) (Message, error) {
+// post stores a message and shows it to everyone in the room.
+func post(c *guest.Ctx[State], user, text string) (Message, error) {
 	if user == "" {
 		return Message{}, guest.UserError("no_name", "a message needs the name of who sends it")
 	}

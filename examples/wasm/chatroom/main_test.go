@@ -21,7 +21,7 @@ func texts(messages []Message) string {
 func TestHistory(t *testing.T) {
 	room := guesttest.New(t, "chatroom", guesttest.Options{Key: []string{"lobby"}})
 	for i := range 12 {
-		room.MustCall(nil, "send", "ann", fmt.Sprint(i+1))
+		room.MustCall(nil, "post", "ann", fmt.Sprint(i+1))
 	}
 	tests := []struct {
 		name string
@@ -48,7 +48,7 @@ func TestHistory(t *testing.T) {
 func TestSend(t *testing.T) {
 	room := guesttest.New(t, "chatroom", guesttest.Options{})
 	var m Message
-	room.MustCall(&m, "send", "ann", "hello")
+	room.MustCall(&m, "post", "ann", "hello")
 	if m.Number != 1 || m.User != "ann" || m.SentAt == 0 {
 		t.Errorf("message %+v", m)
 	}
@@ -56,11 +56,11 @@ func TestSend(t *testing.T) {
 		t.Errorf("events %v", e)
 	}
 	for _, text := range []string{"", strings.Repeat("x", maxText+1)} {
-		if err := room.Call(nil, "send", "ann", text); !errors.Is(err, guest.UserError("bad_text", "")) {
-			t.Errorf("send of %d bytes: %v", len(text), err)
+		if err := room.Call(nil, "post", "ann", text); !errors.Is(err, guest.UserError("bad_text", "")) {
+			t.Errorf("post of %d bytes: %v", len(text), err)
 		}
 	}
-	room.MustCall(&m, "send", "bob", "again")
+	room.MustCall(&m, "post", "bob", "again")
 	if m.Number != 2 {
 		t.Errorf("a refused message took a number: %+v", m)
 	}
