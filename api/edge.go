@@ -30,7 +30,10 @@ func (s *Server) edge(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		start := s.now()
 		r, w := c.Request(), c.Response()
-		w.Writer = &timedWriter{ResponseWriter: w.Writer, timeout: s.cfg.WriteTimeout}
+		timed := &timedWriter{ResponseWriter: w.Writer, timeout: s.cfg.WriteTimeout}
+		w.Writer = timed
+		timed.disarm()
+		defer timed.arm() // for what net/http has still to write
 		h := w.Header()
 		h.Set(rayHeader, requestID(r))
 		h.Set("X-Content-Type-Options", "nosniff")
@@ -152,16 +155,32 @@ func (s *Server) logAccess(r *http.Request, w *echo.Response, start time.Time) {
 }
 
 // timedWriter gives each write a deadline of its own: a reader may be as slow as it likes to send
-// a request for a long answer, but not to take it.
+// a request for a long answer, but not to take it. Between writes there is none: over HTTP/2 a
+// deadline that passes ends the stream, whether something is being written or not.
 type timedWriter struct {
 	http.ResponseWriter
 	timeout time.Duration
 }
 
-// Write sets the deadline and writes.
+func (w *timedWriter) arm()    { w.until(time.Now().Add(w.timeout)) }
+func (w *timedWriter) disarm() { w.until(time.Time{}) }
+
+func (w *timedWriter) until(t time.Time) {
+	_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(t)
+}
+
+// Write writes before the deadline.
 func (w *timedWriter) Write(b []byte) (int, error) {
-	_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(time.Now().Add(w.timeout))
+	w.arm()
+	defer w.disarm()
 	return w.ResponseWriter.Write(b)
+}
+
+// FlushError is for http.ResponseController: it flushes before the deadline.
+func (w *timedWriter) FlushError() error {
+	w.arm()
+	defer w.disarm()
+	return http.NewResponseController(w.ResponseWriter).Flush()
 }
 
 // Unwrap is for http.ResponseController.

@@ -167,8 +167,8 @@ func newServer(cfg Config, h host) (*Server, error) {
 	s.http = &http.Server{
 		Handler:           s.handler,
 		ReadHeaderTimeout: cfg.HeaderTimeout,
-		// Covers what net/http writes by itself; timedWriter replaces it before each write of
-		// ours, so it bounds no turn and no event stream.
+		// Covers what net/http writes by itself; timedWriter takes its place, so it bounds no
+		// turn and no event stream.
 		WriteTimeout:                 cfg.WriteTimeout,
 		IdleTimeout:                  cfg.IdleTimeout,
 		MaxHeaderBytes:               maxHeaderBytes,
