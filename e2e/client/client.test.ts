@@ -3,12 +3,12 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { createClient } from "rivetkit/client";
 import { WebSocket } from "ws";
-import { type Host, startHost, until } from "./host.mjs";
+import { type Host, startHost, until } from "../harness/host.mjs";
 import type { Params, Registry } from "./made/kitchen.js";
 
 let host: Host, token: string;
 before(async () => {
-	host = await startHost();
+	host = await startHost({ publicPath: "/viv" }); // clients are given the endpoint all the same
 	token = host.token("invoke");
 });
 after(() => host.end());

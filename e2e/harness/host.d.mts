@@ -12,5 +12,8 @@ export interface Host {
 	start(): Promise<void>;
 	end(): Promise<void>;
 }
-export function startHost(options?: { held?: boolean }): Promise<Host>;
+/** Guests are named by their folders within the repository; without any it is the kitchen. */
+export function startHost(options?: { held?: boolean; tls?: boolean; publicPath?: string; guests?: string[] }): Promise<Host>;
+/** freePort returns a port of loopback that nobody listens on. */
+export function freePort(): Promise<number>;
 export function until<T>(what: string, f: () => T | Promise<T>, ms?: number): Promise<T>;
