@@ -6,11 +6,11 @@ GUEST_ENV   = GOOS=wasip1 GOARCH=wasm
 PLUGINS     = examples/wasm/extism-as examples/wasm/extism-c examples/wasm/extism-rust
 BINDINGS    = examples/wasm/bindings-as examples/wasm/bindings-c examples/wasm/bindings-rust
 
-.PHONY: check test race fuzz bench bench-turn bench-wire generate deps strace crash model attack wasm figures types clients schedules dist edge
+.PHONY: check test race fuzz bench bench-turn bench-wire generate deps strace crash model attack wasm figures types clients web schedules dist edge
 
 # test passes everything: checks, all tests, the race detector where there is concurrency, and the
-# guests of other languages built again from their source, and what the host writes compiled.
-test: deps check wasm types clients
+# guests of other languages built again from their source, what the host writes compiled, and clients.
+test: deps check wasm types clients web
 	go test -count=1 -timeout 20m $(TESTFLAGS) ./...
 	$(MAKE) race
 	@git diff --exit-code --stat -- '*/package-lock.json'
@@ -45,6 +45,10 @@ clients: deps
 # edge drives a host with Rivet's published client in Bun, Deno and workerd, which it installs: some 370 MB.
 edge: deps
 	$(MAKE) -C e2e/client/edge
+
+# web builds the example in React and drives a host with it, in a browser.
+web: deps
+	$(MAKE) -C e2e/web
 
 # types gives the declarations that the tests of host types compare to the TypeScript compiler.
 types:

@@ -2,6 +2,9 @@ module github.com/vivarium-run/vivarium
 
 go 1.26.0
 
+// What npm installs.
+ignore node_modules
+
 require (
 	github.com/caddyserver/certmagic v0.25.6
 	github.com/dgraph-io/badger/v4 v4.9.6

@@ -71,7 +71,7 @@ func pages(t *testing.T) map[string]string {
 	t.Helper()
 	root := actorstest.Root()
 	all := map[string]string{}
-	for _, pattern := range []string{"*.md", "docs/*.md", "guest-sdk/*.md", "bench/*.md", "examples/wasm/*/*.md"} {
+	for _, pattern := range []string{"*.md", "docs/*.md", "guest-sdk/*.md", "bench/*.md", "examples/*/*.md", "examples/wasm/*/*.md"} {
 		files, err := filepath.Glob(filepath.Join(root, pattern))
 		if err != nil {
 			t.Fatal(err)
@@ -289,6 +289,9 @@ func testsOf(t *testing.T) map[string]bool {
 	t.Helper()
 	tests := map[string]bool{}
 	err := filepath.WalkDir(actorstest.Root(), func(path string, d os.DirEntry, err error) error {
+		if err == nil && d.IsDir() && d.Name() == "node_modules" {
+			return filepath.SkipDir
+		}
 		if err != nil || d.IsDir() || !strings.HasSuffix(path, "_test.go") {
 			return err
 		}
