@@ -46,7 +46,7 @@ clients: deps
 edge: deps
 	$(MAKE) -C e2e/client/edge
 
-# web builds the example in React and drives a host with it, in a browser.
+# web builds the examples in React, Next.js and Hono and drives a host with them, in a browser.
 web: deps
 	$(MAKE) -C e2e/web
 

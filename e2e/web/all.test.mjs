@@ -6,6 +6,8 @@ import { launch, serveFolder, visit } from "./browser.mjs";
 import { bench } from "./bench.mjs";
 import { calls } from "./calls.mjs";
 import { example } from "./example.mjs";
+import { hono } from "./hono.mjs";
+import { next } from "./next.mjs";
 
 const dir = fileURLToPath(new URL(".", import.meta.url));
 const world = {};
@@ -29,3 +31,5 @@ const open = (page, settings) =>
 describe("the example in React", () => example(world));
 describe("hooks", () => bench(world, open));
 describe("calls", () => calls(world, open));
+describe("the example in Hono", () => hono(world, open));
+describe("the example in Next.js", () => next(world));
