@@ -1,5 +1,6 @@
 // Rivet's published client, unmodified, against a real host: each documented feature in each encoding.
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 import { createClient } from "rivetkit/client";
 import { WebSocket } from "ws";
@@ -305,6 +306,36 @@ test("the host is killed and started again", async () => {
 	await host.stop("SIGKILL");
 	await host.start();
 	assert.equal(await k.inc(1), 42);
+	await client.dispose();
+});
+
+// Without a held socket a connection that is lost while the host is down is lost for good.
+test("a connection that docs/clients.md keeps comes back", async () => {
+	const page = readFileSync(new URL("../../docs/clients.md", import.meta.url), "utf8");
+	const code = page.match(/^function keepConnected[^]*?^}$/m)?.[0];
+	const { keepConnected } = await import(`data:text/javascript,${encodeURIComponent(`export ${code}`)}`);
+
+	const client = clientOf(host.endpoint, token);
+	const k = client.kitchen.getOrCreate(newKey());
+	const conns: ReturnType<typeof k.connect>[] = [];
+	const seen: number[] = [];
+	const last = () => conns[conns.length - 1];
+	const end = keepConnected(k, (conn: ReturnType<typeof k.connect>) => {
+		conns.push(conn);
+		conn.on("count", (n) => seen.push(n));
+	});
+	assert.equal(await conns[0].inc(1), 1);
+	await host.stop("SIGKILL");
+	await until("the end of the connection", () => conns[0].connStatus === "idle");
+	await host.start();
+	await until("another", () => last().connStatus === "connected");
+	assert.equal(await last().inc(1), 2);
+	assert.deepEqual(seen, [1, 2]);
+	await end();
+	const made = conns.length;
+	assert.equal(last().connStatus, "idle");
+	assert.equal(await k.inc(1), 3);
+	assert.deepEqual([conns.length, seen], [made, [1, 2]]);
 	await client.dispose();
 });
 
