@@ -183,6 +183,8 @@ func TestBehindAProxy(t *testing.T) {
 			for err == nil {
 				_, _, err = ws.ReadMessage()
 			}
+			f.host.mu.Lock()
+			defer f.host.mu.Unlock()
 			if got := f.host.connects[0].Head.Remote; got != tt.want {
 				t.Errorf("the guest sees a socket from %s, want %s", got, tt.want)
 			}
