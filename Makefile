@@ -2,6 +2,7 @@
 # it needs. `go test ./...` alone needs Go only.
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+export PATH := $(CURDIR)/out/node/bin:$(PATH)
 GUEST_ENV   = GOOS=wasip1 GOARCH=wasm
 PLUGINS     = examples/wasm/extism-as examples/wasm/extism-c examples/wasm/extism-rust
 BINDINGS    = examples/wasm/bindings-as examples/wasm/bindings-c examples/wasm/bindings-rust
