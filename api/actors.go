@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/vivarium-run/vivarium/actors"
@@ -86,6 +87,9 @@ func (s *Server) creation(q *request) (a tenants.Address, o actors.CreateOptions
 		return a, o, err
 	}
 	if a, err = address(q.ns, b.Name, b.Key); err != nil {
+		return a, o, err
+	}
+	if err := q.admits(a); err != nil {
 		return a, o, err
 	}
 	o = actors.CreateOptions{Caller: q.who.Subject}
@@ -217,7 +221,7 @@ func (s *Server) byIDs(q *request, name string) (list []actors.Info, err error) 
 		if err != nil {
 			return nil, err
 		}
-		if name == "" || name == info.Address.Name {
+		if q.who.Reaches(info.Address) && (name == "" || name == info.Address.Name) {
 			list = append(list, info)
 		}
 	}
@@ -234,6 +238,9 @@ func (s *Server) byKey(q *request, name string) ([]actors.Info, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := q.admits(a); err != nil {
+		return nil, err
+	}
 	info, err := s.host.Find(q.Context(), a)
 	if abi.CodeOf(err) == abi.CodeActorNotFound {
 		return nil, nil
@@ -244,7 +251,8 @@ func (s *Server) byKey(q *request, name string) ([]actors.Info, error) {
 	return []actors.Info{info}, nil
 }
 
-// page returns a page of the actors with a name, of all if it is empty.
+// page returns a page of the actors with a name, of all if it is empty. It leaves out what is beyond the token's
+// limits, so it can be shorter than the limit and not the last.
 func (s *Server) page(q *request, name string) ([]actors.Info, string, error) {
 	limit, err := q.limit()
 	if err != nil {
@@ -257,7 +265,8 @@ func (s *Server) page(q *request, name string) ([]actors.Info, string, error) {
 	if name != "" && !tenants.ValidName(name) {
 		return nil, "", nil
 	}
-	return s.host.List(q.Context(), q.ns, name, cursor, limit)
+	list, next, err := s.host.List(q.Context(), q.ns, name, cursor, limit)
+	return slices.DeleteFunc(list, func(i actors.Info) bool { return !q.who.Reaches(i.Address) }), next, err
 }
 
 func (s *Server) getActor(w http.ResponseWriter, q *request) error {
@@ -292,6 +301,9 @@ func (s *Server) listActorNames(w http.ResponseWriter, q *request) error {
 	}
 	members := object{}
 	for _, n := range names {
+		if !q.who.Knows(n) {
+			continue
+		}
 		members[n] = object{"metadata": object{}}
 	}
 	return writeJSON(w, http.StatusOK, object{"names": members, "pagination": pagination{}})

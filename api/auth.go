@@ -18,7 +18,7 @@ const headerNamespace = "X-Rivet-Namespace"
 
 // authenticate finds out who asks, for which namespace, and whether the route is theirs. It sets
 // who and ns. The order matters: who has no valid token learns nothing else, and who lacks the
-// right does not learn which namespaces exist.
+// right does not learn which namespaces exist. What the token is limited to comes last.
 func (s *Server) authenticate(q *request) error {
 	if len(q.route.rights) == 0 {
 		return nil
@@ -47,7 +47,7 @@ func (s *Server) authenticate(q *request) error {
 		return err
 	}
 	q.who, q.ns = who, ns
-	return nil
+	return s.admit(q)
 }
 
 // principal returns whom the request's token speaks for, or dev's admin for a request without one.

@@ -3,6 +3,7 @@ package api
 import (
 	"github.com/vivarium-run/vivarium/actors"
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
+	"github.com/vivarium-run/vivarium/tenants"
 )
 
 // What is spoken once a client is let in: Rivet's messages on a connection, anything on a raw socket.
@@ -42,7 +43,7 @@ func (p *peer) obey(data []byte, text bool) {
 		p.conn.Subscribe(m.Event, m.Subscribe, p.settled)
 		return
 	}
-	p.conn.Call(actors.Request{Action: m.Name, Args: m.Args}, func(r actors.Reply, err error) {
+	answer := func(r actors.Reply, err error) {
 		defer p.k.done()
 		if err != nil {
 			e := p.s.public(err, p.q.Request)
@@ -51,7 +52,12 @@ func (p *peer) obey(data []byte, text bool) {
 			return
 		}
 		p.say(p.encoding.Response(m.ID, outputOf(r)))
-	})
+	}
+	if err := p.q.enters(tenants.ActionDoor(m.Name)); err != nil {
+		answer(actors.Reply{}, err)
+		return
+	}
+	p.conn.Call(actors.Request{Action: m.Name, Args: m.Args}, answer)
 }
 
 // pass hands a raw socket's message to the actor.

@@ -126,6 +126,9 @@ func (s *Server) putModule(w http.ResponseWriter, q *request) error {
 	if err != nil {
 		return err
 	}
+	if err := s.cfg.Registry.CountUpload(q.Context(), q.ns, q.who); err != nil {
+		return err
+	}
 	v, report, created, err := s.host.Upload(q.Context(), q.ns, &q.body, o)
 	if err != nil {
 		return err
@@ -141,6 +144,9 @@ func (s *Server) putModule(w http.ResponseWriter, q *request) error {
 	return writeJSON(w, status, uploadReply{v.Module, v.Number, v.Digest, v.Number == m.Live, actionsOf(v.Actors), report})
 }
 
+// errNoLive is for a token whose limits keep it from what runs.
+var errNoLive = abi.Errorf(abi.CodeForbidden, "the token may not change which version is live")
+
 // maxLabels bounds the labels of a version.
 const maxLabels = 16
 
@@ -154,6 +160,9 @@ func (q *request) uploadOptions() (o actors.UploadOptions, err error) {
 	}
 	if o.Live, err = q.flag("live", true); err != nil {
 		return o, err
+	}
+	if o.Live && !q.who.SetsLive() {
+		return o, errNoLive.With(object{"next": "upload with ?live=false"})
 	}
 	if o.Force, err = q.flag("force", false); err != nil {
 		return o, err
@@ -197,6 +206,9 @@ func labels(params []string) (map[string]string, error) {
 func (s *Server) listModules(w http.ResponseWriter, q *request) error {
 	list := []moduleBody{}
 	for _, m := range s.cfg.Registry.Modules(q.ns) {
+		if !q.who.Manages(m.Name) {
+			continue
+		}
 		list = append(list, s.describeModule(q, m))
 	}
 	return writeJSON(w, http.StatusOK, object{"modules": list})
@@ -364,6 +376,9 @@ func (q *request) deployOptions() (opts []tenants.Option, err error) {
 	if !q.who.May(tenants.RightDeploy) {
 		return nil, abi.Errorf(abi.CodeForbidden, "")
 	}
+	if !q.who.SetsLive() {
+		return nil, errNoLive
+	}
 	if force {
 		opts = append(opts, tenants.Force)
 	}
@@ -380,6 +395,9 @@ func count(flags ...bool) (n int) {
 }
 
 func (s *Server) deleteModule(w http.ResponseWriter, q *request) error {
+	if !q.who.SetsLive() {
+		return errNoLive
+	}
 	if err := s.host.DeleteModule(q.Context(), q.ns, q.params["module"]); err != nil {
 		return err
 	}

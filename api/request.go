@@ -66,6 +66,9 @@ func (q *request) openBody(w *echo.Response) error {
 	if e := q.Header.Get("Content-Encoding"); e != "" && e != "identity" && !q.route.rawHTTP() {
 		return abi.Errorf(abi.CodeUnsupportedType, "a compressed body is not supported")
 	}
+	if limit == uploadBody {
+		limit = q.who.UploadBytes(limit)
+	}
 	if q.ContentLength > limit {
 		return abi.Errorf(abi.CodeBodyTooLarge, "the body is longer than %d bytes", limit)
 	}

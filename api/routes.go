@@ -17,6 +17,7 @@ type route struct {
 	method string          // anyMethod stands for all
 	path   string          // "{name}" stands for one percent-encoded segment, a last "*" for the rest
 	rights []tenants.Right // one of them is needed; none means that no token is
+	within check           // holds what the URL names to the limits of a token
 	body   int64           // most bytes of a body; 0 means that a body is not read
 	handle func(*Server, http.ResponseWriter, *request) error
 }
@@ -48,48 +49,48 @@ const (
 // routes is the table of all routes.
 func routes() []route {
 	return []route{
-		{"GET", "/healthz", public, 0, (*Server).getHealth},
-		{"GET", "/readyz", public, 0, (*Server).getReady},
-		{"GET", "/metadata", public, 0, (*Server).getMetadata},
+		{"GET", "/healthz", public, nothing, 0, (*Server).getHealth},
+		{"GET", "/readyz", public, nothing, 0, (*Server).getReady},
+		{"GET", "/metadata", public, nothing, 0, (*Server).getMetadata},
 
-		{"GET", "/namespaces", read, 0, (*Server).listNamespaces},
-		{"POST", "/namespaces", operate, smallBody, (*Server).createNamespace},
+		{"GET", "/namespaces", read, nothing, 0, (*Server).listNamespaces},
+		{"POST", "/namespaces", operate, whole, smallBody, (*Server).createNamespace},
 
-		{"GET", "/modules", read, 0, (*Server).listModules},
-		{"GET", "/modules/{module}", read, 0, (*Server).getModule},
-		{"PUT", "/modules/{module}", deploy, uploadBody, (*Server).putModule},
-		{"PATCH", "/modules/{module}", settings, configBody, (*Server).patchModule},
-		{"DELETE", "/modules/{module}", deploy, 0, (*Server).deleteModule},
-		{"GET", "/modules/{module}/versions", read, 0, (*Server).listVersions},
-		{"GET", "/modules/{module}/versions/{version}", read, 0, (*Server).getVersion},
-		{"GET", "/modules/{module}/versions/{version}/wasm", read, 0, (*Server).getWasm},
+		{"GET", "/modules", read, nothing, 0, (*Server).listModules},
+		{"GET", "/modules/{module}", read, ofModule, 0, (*Server).getModule},
+		{"PUT", "/modules/{module}", deploy, ofModule, uploadBody, (*Server).putModule},
+		{"PATCH", "/modules/{module}", settings, ofModule, configBody, (*Server).patchModule},
+		{"DELETE", "/modules/{module}", deploy, ofModule, 0, (*Server).deleteModule},
+		{"GET", "/modules/{module}/versions", read, ofModule, 0, (*Server).listVersions},
+		{"GET", "/modules/{module}/versions/{version}", read, ofModule, 0, (*Server).getVersion},
+		{"GET", "/modules/{module}/versions/{version}/wasm", read, ofModule, 0, (*Server).getWasm},
 
-		{"GET", "/actors", find, 0, (*Server).listActors},
-		{"PUT", "/actors", invoke, createBody, (*Server).putActor},
-		{"POST", "/actors", invoke, createBody, (*Server).createActor},
-		{"GET", "/actors/names", read, 0, (*Server).listActorNames},
-		{"GET", "/actors/{actor}", find, 0, (*Server).getActor},
-		{"DELETE", "/actors/{actor}", admin, 0, (*Server).deleteActor},
-		{"POST", "/actors/{actor}/reset", settings, 0, (*Server).resetActor},
-		{"GET", "/actors/{actor}/state", read, 0, (*Server).getState},
-		{"GET", "/actors/{actor}/kv", read, 0, (*Server).listKV},
-		{"GET", "/actors/{actor}/kv/keys/{key}", read, 0, (*Server).getKV},
-		{"GET", "/actors/{actor}/schedules", read, 0, (*Server).listSchedules},
-		{"GET", "/actors/{actor}/queue", read, 0, (*Server).listQueue},
-		{"GET", "/actors/{actor}/dead", read, 0, (*Server).listDead},
-		{"POST", "/actors/{actor}/dead/{letter}/retry", settings, 0, (*Server).retryDead},
-		{"GET", "/actors/{actor}/logs", read, 0, (*Server).getLogs},
-		{"GET", "/actors/{actor}/events", read, 0, (*Server).getEvents},
-		{"GET", "/actors/{actor}/connections", read, 0, (*Server).listConnections},
+		{"GET", "/actors", find, nothing, 0, (*Server).listActors},
+		{"PUT", "/actors", invoke, inBody, createBody, (*Server).putActor},
+		{"POST", "/actors", invoke, inBody, createBody, (*Server).createActor},
+		{"GET", "/actors/names", read, nothing, 0, (*Server).listActorNames},
+		{"GET", "/actors/{actor}", find, ofActor, 0, (*Server).getActor},
+		{"DELETE", "/actors/{actor}", admin, ofActor, 0, (*Server).deleteActor},
+		{"POST", "/actors/{actor}/reset", settings, ofActor, 0, (*Server).resetActor},
+		{"GET", "/actors/{actor}/state", read, ofActor, 0, (*Server).getState},
+		{"GET", "/actors/{actor}/kv", read, ofActor, 0, (*Server).listKV},
+		{"GET", "/actors/{actor}/kv/keys/{key}", read, ofActor, 0, (*Server).getKV},
+		{"GET", "/actors/{actor}/schedules", read, ofActor, 0, (*Server).listSchedules},
+		{"GET", "/actors/{actor}/queue", read, ofActor, 0, (*Server).listQueue},
+		{"GET", "/actors/{actor}/dead", read, ofActor, 0, (*Server).listDead},
+		{"POST", "/actors/{actor}/dead/{letter}/retry", settings, ofActor, 0, (*Server).retryDead},
+		{"GET", "/actors/{actor}/logs", read, ofActor, 0, (*Server).getLogs},
+		{"GET", "/actors/{actor}/events", read, ofActor, 0, (*Server).getEvents},
+		{"GET", "/actors/{actor}/connections", read, ofActor, 0, (*Server).listConnections},
 
-		{"POST", "/gateway/{target}/action/{action}", invoke, actionBody, (*Server).postAction},
-		{anyMethod, "/gateway/{target}/request", invoke, abi.MaxBody, (*Server).anyRequest},
-		{anyMethod, "/gateway/{target}/request/*", invoke, abi.MaxBody, (*Server).anyRequest},
-		{"GET", "/gateway/{target}/connect", invoke, 0, (*Server).notASocket},
-		{"GET", "/gateway/{target}/websocket", invoke, 0, (*Server).notASocket},
-		{"GET", "/gateway/{target}/websocket/*", invoke, 0, (*Server).notASocket},
-		{"POST", "/gateway/{target}/queue/{queue}", invoke, queueBody, (*Server).postQueue},
-		{anyMethod, "/gateway/*", public, 0, (*Server).noGatewayPath},
+		{"POST", "/gateway/{target}/action/{action}", invoke, byAction, actionBody, (*Server).postAction},
+		{anyMethod, "/gateway/{target}/request", invoke, byRequest, abi.MaxBody, (*Server).anyRequest},
+		{anyMethod, "/gateway/{target}/request/*", invoke, byRequest, abi.MaxBody, (*Server).anyRequest},
+		{"GET", "/gateway/{target}/connect", invoke, byConnect, 0, (*Server).notASocket},
+		{"GET", "/gateway/{target}/websocket", invoke, byRaw, 0, (*Server).notASocket},
+		{"GET", "/gateway/{target}/websocket/*", invoke, byRaw, 0, (*Server).notASocket},
+		{"POST", "/gateway/{target}/queue/{queue}", invoke, byQueue, queueBody, (*Server).postQueue},
+		{anyMethod, "/gateway/*", public, nothing, 0, (*Server).noGatewayPath},
 	}
 }
 

@@ -27,10 +27,12 @@ type Namespace struct {
 // tenant is a namespace and its modules.
 type tenant struct {
 	Namespace
-	// ledger is the namespace's registry space; who holds it may replace catalog.
+	// ledger is the namespace's registry space; who holds it may replace catalog and gate.
 	ledger *ledger
 	// catalog is what the ledger's space holds. It never holds what is not on disk.
 	catalog atomic.Pointer[catalog]
+	// gate is likewise what the space holds of tokens.
+	gate atomic.Pointer[gate]
 }
 
 // CreateNamespace makes a namespace, durable when it returns. It is CodeNamespaceExists if there

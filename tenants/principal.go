@@ -18,10 +18,38 @@ type Principal struct {
 	TokenID   string    // the claim jti; may be empty
 	Issued    time.Time // the claim iat; zero if the token does not say
 	Expires   time.Time // never zero in a Principal that Verify returned
+	Limits    *Limits   // shared; nil means that the role alone decides
 }
 
 // May reports whether p has a right. What p has it on is In's to say.
 func (p Principal) May(r Right) bool { return roleRights[p.Role].has(r) }
+
+// Limited reports whether p may do less than its role. Who is limited decides nothing for a whole namespace, such as
+// its keys.
+func (p Principal) Limited() bool { return p.Limits != nil }
+
+// Reaches reports whether the actor at an address is within p's limits.
+func (p Principal) Reaches(a Address) bool { return p.Limits.reaches(a) }
+
+// Knows reports whether actors of a name can be within p's limits.
+func (p Principal) Knows(actor string) bool { return p.Limits.knows(actor) }
+
+// Enters reports whether a way into actors is within p's limits.
+func (p Principal) Enters(d Door) bool { return p.Limits.enters(d) }
+
+// Manages reports whether a module is within p's limits.
+func (p Principal) Manages(module string) bool { return p.Limits.manages(module) }
+
+// SetsLive reports whether p's limits let it change which version of a module is live.
+func (p Principal) SetsLive() bool { return p.Limits == nil || !p.Limits.NoLive }
+
+// UploadBytes returns how many bytes a module that p uploads may have, at most most.
+func (p Principal) UploadBytes(most int64) int64 {
+	if p.Limits == nil || p.Limits.UploadBytes == nil {
+		return most
+	}
+	return min(most, *p.Limits.UploadBytes)
+}
 
 // In returns the namespace that a request of p works in: asked, or if that is empty p's own, which
 // for an operator without one is Default. An operator may ask for any namespace, everybody else

@@ -14,6 +14,7 @@ import (
 // A namespace's registry space holds
 //
 //	m <module>                      Module, JSON
+//	u <token id>                    uploadCount, JSON
 //	v <module> 00 <number u32 BE>   Version, JSON
 //
 // so that modules come before all versions, and versions in the order of their numbers.
@@ -43,6 +44,7 @@ type reader struct {
 	ns       ID
 	programs map[string]*program
 	latest   map[string]int // what the module's record promises
+	gate     *gate
 }
 
 // add takes the next item in the order of the space.
@@ -52,8 +54,10 @@ func (r *reader) add(item kv.Item) error {
 		return r.addModule(item)
 	case len(item.Key) > 0 && item.Key[0] == 'v':
 		return r.addVersion(item)
+	case len(item.Key) > 0:
+		return r.gate.add(item)
 	}
-	return errors.New("unknown kind of record")
+	return errors.New("a record without a key")
 }
 
 func (r *reader) addModule(item kv.Item) error {

@@ -105,7 +105,7 @@ func loadTenant(ctx context.Context, store kv.Store, ns Namespace) (t *tenant, e
 			l.close()
 		}
 	}()
-	rd := reader{ns: ns.ID, programs: map[string]*program{}, latest: map[string]int{}}
+	rd := reader{ns: ns.ID, programs: map[string]*program{}, latest: map[string]int{}, gate: newGate()}
 	for item, err := range store.Scan(ctx, l.lease.Space, kv.Range{}) {
 		if err != nil {
 			return nil, storeError("load "+string(ns.ID), err)
@@ -120,6 +120,7 @@ func loadTenant(ctx context.Context, store kv.Store, ns Namespace) (t *tenant, e
 	}
 	t = &tenant{Namespace: ns, ledger: l}
 	t.catalog.Store(c)
+	t.gate.Store(rd.gate)
 	return t, nil
 }
 

@@ -11,7 +11,7 @@ import (
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
 )
 
-func ptr(s string) *string { return &s }
+func ptr[T any](v T) *T { return &v }
 
 func TestReopenSeesEverything(t *testing.T) {
 	d := newDisk(t)

@@ -28,7 +28,7 @@ var maxTime = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
 // Keyring signs and checks tokens with the host's key. The key decides what a token may say, and
 // the host's key may say everything. Safe for concurrent use.
 //
-// A token is a JWT with HS256 and the claims ns, role, sub, iat, exp, iss, aud and jti. Sign and
+// A token is a JWT with HS256 and the claims ns, role, limits, sub, iat, exp, iss, aud and jti. Sign and
 // Verify are the only places that know its form.
 type Keyring struct {
 	key  []byte
@@ -52,20 +52,22 @@ type Claims struct {
 	Role      Role
 	Subject   string        // any UTF-8; may be empty
 	TTL       time.Duration // at least one second
+	Limits    *Limits       // nil for none; an operator has none
 }
 
 // wireClaims are the claims of a token as JSON. Names match without regard to case here; Verify
 // refuses such tokens by other means.
 type wireClaims struct {
-	Namespace string `json:"ns,omitempty"`
-	Role      Role   `json:"role"`
+	Namespace string          `json:"ns,omitempty"`
+	Role      Role            `json:"role"`
+	Limits    json.RawMessage `json:"limits,omitempty"`
 	jwt.RegisteredClaims
 }
 
 // Names that mean something to us or to the JWT library.
 var (
 	headerNames = []string{"alg", "typ", "cty", "kid", "crit"}
-	claimNames  = []string{"ns", "role", "sub", "exp", "nbf", "iat", "iss", "aud", "jti"}
+	claimNames  = []string{"ns", "role", "limits", "sub", "exp", "nbf", "iat", "iss", "aud", "jti"}
 )
 
 // Sign returns a new token, valid from now on, with an id of its own.
@@ -81,9 +83,14 @@ func (k *Keyring) Sign(c Claims) (string, error) {
 	if err := checkGrant(c.Role, string(c.Namespace)); err != nil {
 		return "", abi.Errorf(abi.CodeInvalidRequest, "%v", err)
 	}
+	limits, err := c.limits()
+	if err != nil {
+		return "", abi.Errorf(abi.CodeInvalidRequest, "%v", err)
+	}
 	t := jwt.NewWithClaims(jwt.SigningMethodHS256, wireClaims{
 		Namespace: string(c.Namespace),
 		Role:      c.Role,
+		Limits:    limits,
 		RegisteredClaims: jwt.RegisteredClaims{
 			Issuer:    issuer,
 			Audience:  jwt.ClaimStrings{audience},
@@ -98,9 +105,20 @@ func (k *Keyring) Sign(c Claims) (string, error) {
 		return "", fmt.Errorf("tenants: sign token: %w", err)
 	}
 	if len(s) > maxTokenBytes {
-		return "", abi.Errorf(abi.CodeInvalidRequest, "the subject is too long")
+		return "", abi.Errorf(abi.CodeInvalidRequest, "the subject or the limits are too long")
 	}
 	return s, nil
+}
+
+// limits returns the claim "limits", nil for none.
+func (c *Claims) limits() (json.RawMessage, error) {
+	if c.Limits == nil {
+		return nil, nil
+	}
+	if err := checkLimits(c.Role, c.Limits); err != nil {
+		return nil, err
+	}
+	return json.Marshal(c.Limits)
 }
 
 // Verify returns whom token speaks for at the moment now, without leeway. Every failure is the
@@ -137,11 +155,11 @@ func (k *Keyring) verify(token string, now time.Time) (grant, error) {
 		jwt.WithExpirationRequired(),
 		jwt.WithTimeFunc(func() time.Time { return now }),
 	)
-	_, err := parser.ParseWithClaims(token, &c, func(*jwt.Token) (any, error) { return k.key, nil })
-	if err != nil {
+	if _, err := parser.ParseWithClaims(token, &c, func(*jwt.Token) (any, error) { return k.key, nil }); err != nil {
 		return grant{}, err
 	}
-	if err := checkDocuments(token); err != nil {
+	claims, err := checkDocuments(token)
+	if err != nil {
 		return grant{}, err
 	}
 	if err := checkGrant(c.Role, c.Namespace); err != nil {
@@ -153,7 +171,19 @@ func (k *Keyring) verify(token string, now time.Time) (grant, error) {
 			return grant{}, errors.New("a time is out of range")
 		}
 	}
-	return c.grant(), nil
+	g := c.grant()
+	if doc, ok := claims["limits"]; ok {
+		if g.Limits, err = parseLimits(doc); err != nil {
+			return grant{}, fmt.Errorf("claims: limits: %w", err)
+		}
+		if err := checkLimits(g.Role, g.Limits); err != nil {
+			return grant{}, fmt.Errorf("claims: limits: %w", err)
+		}
+		if g.Limits.Uploads != nil && !validTokenID(g.TokenID) {
+			return grant{}, errors.New("claims: jti: uploads cannot be counted without one")
+		}
+	}
+	return g, nil
 }
 
 func (c *wireClaims) grant() grant {
@@ -185,36 +215,36 @@ func checkAlphabet(token string) error {
 	return nil
 }
 
-// checkDocuments reads header and claims of a token with a good signature once more, strictly.
-func checkDocuments(token string) error {
+// checkDocuments reads header and claims of a token with a good signature once more, strictly, and returns the claims.
+func checkDocuments(token string) (map[string]json.RawMessage, error) {
 	parts := strings.Split(token, ".")
 	header, err := strictSegment(parts[0], headerNames)
 	if err != nil {
-		return fmt.Errorf("header: %w", err)
+		return nil, fmt.Errorf("header: %w", err)
 	}
 	// RFC 7515, 4.1.11: who does not understand what crit lists must refuse. We understand nothing.
 	if _, ok := header["crit"]; ok {
-		return errors.New("header: crit")
+		return nil, errors.New("header: crit")
 	}
 	if typ, ok := header["typ"]; ok && string(typ) != `"JWT"` {
-		return errors.New("header: typ is not JWT")
+		return nil, errors.New("header: typ is not JWT")
 	}
 	claims, err := strictSegment(parts[1], claimNames)
 	if err != nil {
-		return fmt.Errorf("claims: %w", err)
+		return nil, fmt.Errorf("claims: %w", err)
 	}
 	for _, name := range claimNames {
 		if string(claims[name]) == "null" {
-			return fmt.Errorf("claims: %s is null", name)
+			return nil, fmt.Errorf("claims: %s is null", name)
 		}
 	}
 	for _, name := range []string{"exp", "nbf", "iat"} {
 		// The library takes the text "1" for the number 1.
 		if strings.HasPrefix(string(claims[name]), `"`) {
-			return fmt.Errorf("claims: %s is not a number", name)
+			return nil, fmt.Errorf("claims: %s is not a number", name)
 		}
 	}
-	return nil
+	return claims, nil
 }
 
 func strictSegment(s string, known []string) (map[string]json.RawMessage, error) {
@@ -237,4 +267,12 @@ func checkGrant(role Role, ns string) error {
 		return errors.New("the namespace is malformed")
 	}
 	return nil
+}
+
+// checkLimits checks limits and that a role can have any.
+func checkLimits(role Role, l *Limits) error {
+	if role == RoleOperator {
+		return errors.New("an operator has no limits")
+	}
+	return l.check()
 }

@@ -64,19 +64,19 @@ func TestSignVerify(t *testing.T) {
 		c    Claims
 		ok   bool
 	}{
-		{"admin", Claims{"acme", RoleAdmin, "ann", time.Hour}, true},
-		{"no subject", Claims{"acme", RoleInvoke, "", time.Second}, true},
-		{"operator", Claims{"", RoleOperator, "root", time.Hour}, true},
-		{"operator of a namespace", Claims{"acme", RoleOperator, "root", time.Hour}, true},
-		{"no namespace", Claims{"", RoleAdmin, "ann", time.Hour}, false},
-		{"malformed namespace", Claims{"a/b", RoleAdmin, "ann", time.Hour}, false},
-		{"malformed namespace of an operator", Claims{"A", RoleOperator, "ann", time.Hour}, false},
-		{"unknown role", Claims{"acme", "root", "ann", time.Hour}, false},
-		{"no role", Claims{"acme", "", "ann", time.Hour}, false},
-		{"no time", Claims{"acme", RoleAdmin, "ann", 0}, false},
-		{"past", Claims{"acme", RoleAdmin, "ann", -time.Hour}, false},
-		{"subject is not UTF-8", Claims{"acme", RoleAdmin, "\xff", time.Hour}, false},
-		{"subject too long", Claims{"acme", RoleAdmin, strings.Repeat("s", 8<<10), time.Hour}, false},
+		{"admin", Claims{Namespace: "acme", Role: RoleAdmin, Subject: "ann", TTL: time.Hour}, true},
+		{"no subject", Claims{Namespace: "acme", Role: RoleInvoke, Subject: "", TTL: time.Second}, true},
+		{"operator", Claims{Namespace: "", Role: RoleOperator, Subject: "root", TTL: time.Hour}, true},
+		{"operator of a namespace", Claims{Namespace: "acme", Role: RoleOperator, Subject: "root", TTL: time.Hour}, true},
+		{"no namespace", Claims{Namespace: "", Role: RoleAdmin, Subject: "ann", TTL: time.Hour}, false},
+		{"malformed namespace", Claims{Namespace: "a/b", Role: RoleAdmin, Subject: "ann", TTL: time.Hour}, false},
+		{"malformed namespace of an operator", Claims{Namespace: "A", Role: RoleOperator, Subject: "ann", TTL: time.Hour}, false},
+		{"unknown role", Claims{Namespace: "acme", Role: "root", Subject: "ann", TTL: time.Hour}, false},
+		{"no role", Claims{Namespace: "acme", Role: "", Subject: "ann", TTL: time.Hour}, false},
+		{"no time", Claims{Namespace: "acme", Role: RoleAdmin, Subject: "ann", TTL: 0}, false},
+		{"past", Claims{Namespace: "acme", Role: RoleAdmin, Subject: "ann", TTL: -time.Hour}, false},
+		{"subject is not UTF-8", Claims{Namespace: "acme", Role: RoleAdmin, Subject: "\xff", TTL: time.Hour}, false},
+		{"subject too long", Claims{Namespace: "acme", Role: RoleAdmin, Subject: strings.Repeat("s", 8<<10), TTL: time.Hour}, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -107,7 +107,7 @@ func TestSignVerify(t *testing.T) {
 		})
 	}
 	a, _ := k.Verify(signed(goodHeader, goodClaims), testNow)
-	want := Principal{"acme", RoleAdmin, "ann", "1", time.Unix(1799999000, 0), time.Unix(1800000100, 0)}
+	want := Principal{Namespace: "acme", Role: RoleAdmin, Subject: "ann", TokenID: "1", Issued: time.Unix(1799999000, 0), Expires: time.Unix(1800000100, 0)}
 	if a != want {
 		t.Errorf("Verify = %+v, want %+v", a, want)
 	}

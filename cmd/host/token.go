@@ -21,6 +21,7 @@ const devData = ".vivarium"
 func tokenCommand(ui *ui) *cobra.Command {
 	var data, keyFile, namespace, role, subject string
 	var ttl time.Duration
+	var limits limitFlags
 	cmd := &cobra.Command{
 		Use:   "token --namespace NAME --role ROLE",
 		Short: "Print a token and nothing else",
@@ -43,7 +44,7 @@ func tokenCommand(ui *ui) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			token, err := keyring.Sign(tenants.Claims{Namespace: tenants.ID(namespace), Role: tenants.Role(role), Subject: subject, TTL: ttl})
+			token, err := keyring.Sign(tenants.Claims{Namespace: tenants.ID(namespace), Role: tenants.Role(role), Subject: subject, TTL: ttl, Limits: limits.get()})
 			if err != nil {
 				return &usageError{err}
 			}
@@ -57,6 +58,7 @@ func tokenCommand(ui *ui) *cobra.Command {
 	cmd.Flags().StringVar(&role, "role", "invoke", "operator, admin, deploy, invoke or read")
 	cmd.Flags().StringVar(&subject, "subject", "", "who it is for: guests see it as the verified caller")
 	cmd.Flags().DurationVar(&ttl, "ttl", 24*time.Hour, "how long it is valid")
+	limits.add(cmd)
 	return cmd
 }
 

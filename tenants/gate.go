@@ -1,0 +1,134 @@
+package tenants
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"maps"
+	"time"
+
+	"github.com/vivarium-run/vivarium/hostfuncs/abi"
+	"github.com/vivarium-run/vivarium/kv"
+)
+
+// gate is what a namespace knows of the tokens that may enter, at one moment. It is immutable: a change makes
+// another one, so readers take no lock.
+type gate struct {
+	uploads map[string]uploadCount // by the id of a token
+}
+
+// uploadCount is how many uploads were tried with a token that may do so many, and those derived from it.
+type uploadCount struct {
+	Token string    `json:"token"`
+	Used  int       `json:"used"`
+	Until time.Time `json:"until"` // the token has ended then
+}
+
+// Bounds on what a namespace keeps of tokens. Over them a change is CodeForbidden.
+const (
+	maxUploadCounts = 10_000
+	maxSweep        = 64 // records of ended tokens that one change deletes
+)
+
+func newGate() *gate { return &gate{uploads: map[string]uploadCount{}} }
+
+// clone returns a copy that may be changed until it is stored.
+func (g *gate) clone() *gate { return &gate{uploads: maps.Clone(g.uploads)} }
+
+// add takes a record of the registry's space.
+func (g *gate) add(item kv.Item) error {
+	switch item.Key[0] {
+	case 'u':
+		var u uploadCount
+		if err := json.Unmarshal(item.Value, &u); err != nil {
+			return err
+		}
+		if string(uploadKey(u.Token)) != string(item.Key) || !validTokenID(u.Token) || u.Used < 0 {
+			return errors.New("malformed count of uploads")
+		}
+		g.uploads[u.Token] = u
+		return nil
+	}
+	return errors.New("unknown kind of record")
+}
+
+// sweep forgets what is about ended tokens, and returns the ops that delete it: a few, for there are more changes to
+// come.
+func (g *gate) sweep(now time.Time) (ops []kv.Op) {
+	for id, u := range g.uploads {
+		if len(ops) == maxSweep {
+			return ops
+		}
+		if !now.Before(u.Until) {
+			delete(g.uploads, id)
+			ops = append(ops, kv.Op{Key: uploadKey(id)})
+		}
+	}
+	return ops
+}
+
+func uploadKey(id string) []byte { return []byte("u" + id) }
+
+// record returns the op that stores a record of a gate.
+func record(key []byte, v any) (kv.Op, error) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return kv.Op{}, abi.Wrap(abi.CodeInternal, err)
+	}
+	return kv.Op{Key: key, Value: b}, nil
+}
+
+// changeGate replaces a gate, durably: f changes a copy and returns what stores that.
+func (t *tenant) changeGate(ctx context.Context, f func(*gate) ([]kv.Op, error)) error {
+	if err := t.ledger.lock(ctx); err != nil {
+		return err
+	}
+	defer t.ledger.unlock()
+	next := t.gate.Load().clone()
+	ops, err := f(next)
+	if err != nil || len(ops) == 0 {
+		return err
+	}
+	if err := t.ledger.commitLocked(ctx, ops); err != nil {
+		return err
+	}
+	t.gate.Store(next)
+	return nil
+}
+
+// CountUpload counts an upload that p begins, durable when it returns: what becomes of it does not matter, for its
+// bytes were taken and compiled. Once p's limit is reached it is CodeForbidden.
+func (r *Registry) CountUpload(ctx context.Context, ns ID, p Principal) error {
+	if p.Limits == nil || p.Limits.Uploads == nil {
+		return nil
+	}
+	t, err := r.tenant(ns)
+	if err != nil {
+		return err
+	}
+	id, until := p.counter()
+	return t.changeGate(ctx, func(g *gate) ([]kv.Op, error) {
+		ops := g.sweep(time.Now())
+		u, ok := g.uploads[id]
+		switch {
+		case u.Used >= *p.Limits.Uploads:
+			return nil, abi.Errorf(abi.CodeForbidden, "the token's %d uploads are used up", *p.Limits.Uploads)
+		case !ok && len(g.uploads) >= maxUploadCounts:
+			return nil, abi.Errorf(abi.CodeForbidden, "the namespace counts the uploads of %d tokens already", maxUploadCounts)
+		case !ok:
+			u = uploadCount{Token: id, Until: until}
+		}
+		u.Used++
+		g.uploads[id] = u
+		op, err := record(uploadKey(id), u)
+		return append(ops, op), err
+	})
+}
+
+// counter returns what p's uploads are counted by, and until when.
+func (p Principal) counter() (id string, until time.Time) {
+	if c := p.Limits.Counter; c != nil {
+		return c.ID, time.Unix(c.Until, 0).UTC()
+	}
+	return p.TokenID, p.Expires.UTC()
+}
