@@ -30,14 +30,9 @@ func (s *Server) authenticate(q *request) error {
 	if !slices.ContainsFunc(q.route.rights, who.May) {
 		return abi.Errorf(abi.CodeForbidden, "")
 	}
-	asked := q.target.namespace
-	if !q.route.gateway() {
-		if asked, err = q.one("namespace"); err != nil {
-			return err
-		}
-	}
-	if asked == "" {
-		asked = q.Header.Get(headerNamespace)
+	asked, err := q.namespace()
+	if err != nil {
+		return err
 	}
 	ns, err := who.In(asked)
 	if err != nil {
@@ -48,6 +43,22 @@ func (s *Server) authenticate(q *request) error {
 	}
 	q.who, q.ns = who, ns
 	return s.admit(q)
+}
+
+// namespace returns the namespace that the request names, empty if it names none.
+func (q *request) namespace() (asked string, err error) {
+	if named, ok := q.params["namespace"]; ok {
+		return named, nil
+	}
+	if asked = q.target.namespace; !q.route.gateway() {
+		if asked, err = q.one("namespace"); err != nil {
+			return "", err
+		}
+	}
+	if asked == "" {
+		asked = q.Header.Get(headerNamespace)
+	}
+	return asked, nil
 }
 
 // principal returns whom the request's token speaks for, or dev's admin for a request without one.

@@ -34,6 +34,7 @@ var (
 	invoke   = []tenants.Right{tenants.RightInvoke}
 	read     = []tenants.Right{tenants.RightRead}
 	find     = []tenants.Right{tenants.RightInvoke, tenants.RightRead}
+	anyone   = []tenants.Right{tenants.RightOperate, tenants.RightAdmin, tenants.RightDeploy, tenants.RightInvoke, tenants.RightRead}
 )
 
 // Body limits, in bytes.
@@ -55,6 +56,7 @@ func routes() []route {
 
 		{"GET", "/namespaces", read, nothing, 0, (*Server).listNamespaces},
 		{"POST", "/namespaces", operate, whole, smallBody, (*Server).createNamespace},
+		{"POST", "/namespaces/{namespace}/tokens", anyone, nothing, smallBody, (*Server).deriveToken},
 
 		{"GET", "/modules", read, nothing, 0, (*Server).listModules},
 		{"GET", "/modules/{module}", read, ofModule, 0, (*Server).getModule},

@@ -38,7 +38,7 @@ var placeholder = regexp.MustCompile(`\{[a-z]+\}`)
 
 // fill returns a path of the table with an id and names in it.
 func fill(path string, id tenants.ActorID) string {
-	path = strings.NewReplacer("{actor}", id.String(), "{target}", id.String(), "{version}", "1").Replace(path)
+	path = strings.NewReplacer("{actor}", id.String(), "{target}", id.String(), "{version}", "1", "{namespace}", "default").Replace(path)
 	return placeholder.ReplaceAllString(path, "x")
 }
 
@@ -93,7 +93,10 @@ func TestRoutesRefuseStrangers(t *testing.T) {
 					foreign = "/gateway/counter/action/x?rvt-method=get&rvt-namespace=other"
 				}
 				f.do(rt.method, foreign, body, f.as(with)).wantError(t, 404, "namespace", "not_found")
-				absent := strings.Replace(foreign, "namespace=other", "namespace=absent", 1)
+				if strings.HasPrefix(rt.path, "/namespaces/{namespace}") {
+					foreign = strings.Replace(path, "default", "other", 1)
+				}
+				absent := strings.Replace(foreign, "other", "absent", 1)
 				f.do(rt.method, absent, body, f.as(with)).wantError(t, 404, "namespace", "not_found")
 			}
 		})

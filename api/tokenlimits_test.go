@@ -1,6 +1,7 @@
 package api
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -202,4 +203,55 @@ func TestLimitsOverASocket(t *testing.T) {
 			c.want("close 1011 " + tt.want)
 		})
 	}
+}
+
+func TestDeriveToken(t *testing.T) {
+	f := newFixture(t)
+	derive := func(as, body string) answer { return f.do("POST", "/namespaces/default/tokens", body, as) }
+	invoke := f.limited(tenants.RoleInvoke, &tenants.Limits{Actors: []string{"room", "user"}})
+	var out struct {
+		Token   string
+		TokenID string `json:"token_id"`
+		Expires int64  `json:"expires_ts"`
+	}
+	a := derive(invoke, `{"ttl":60,"limits":{"actors":["room"]}}`)
+	if err := json.Unmarshal([]byte(a.body), &out); err != nil || a.status != 201 || out.TokenID == "" || time.Until(time.UnixMilli(out.Expires)) > time.Minute {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	child := "Authorization: Bearer " + out.Token
+	if a := f.do("PUT", "/actors", `{"name":"room"}`, child); a.status != 200 {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	f.do("PUT", "/actors", `{"name":"user"}`, child).wantError(t, 403, "auth", "forbidden")
+	derive(child, `{"limits":{"actors":["user"]}}`).wantError(t, 403, "auth", "forbidden")
+	derive(child, `{"role":"admin"}`).wantError(t, 403, "auth", "forbidden")
+	derive(child, `{"role":"operator"}`).wantError(t, 403, "auth", "forbidden")
+	derive(child, `{"subject":"root"}`).wantError(t, 403, "auth", "forbidden")
+	derive(child, `{"ttl":3600}`).wantError(t, 403, "auth", "forbidden")
+	for name, body := range map[string]string{
+		"unknown member": `{"ns":"other"}`, "unknown limit": `{"limits":{"colours":[]}}`, "limits null": `{"limits":null}`, "limit twice": `{"limits":{"actors":["room"],"actors":["user"]}}`,
+		"no time": `{"ttl":0}`, "too much time": `{"ttl":9223372036854775807}`, "fraction": `{"ttl":1.5}`, "counter": `{"limits":{"uploads":1,"counter":{"id":"x","until":1}}}`,
+	} {
+		if a := derive(invoke, body); a.status != 400 {
+			t.Errorf("%s: %d %s", name, a.status, a.body)
+		}
+	}
+	f.do("POST", "/namespaces/other/tokens", `{}`, invoke).wantError(t, 404, "namespace", "not_found")
+	op := f.as(tenants.RoleOperator, "")
+	a = f.do("POST", "/namespaces/other/tokens", `{"role":"read"}`, op)
+	if err := json.Unmarshal([]byte(a.body), &out); err != nil || a.status != 201 {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	if p, err := f.keys.Verify(out.Token, time.Now()); err != nil || p.Namespace != "other" || p.Role != tenants.RoleRead {
+		t.Errorf("an operator derived %+v, %v", p, err)
+	}
+	a = f.do("POST", "/namespaces/other/tokens", `{}`, op)
+	if err := json.Unmarshal([]byte(a.body), &out); err != nil || a.status != 201 {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	if p, err := f.keys.Verify(out.Token, time.Now()); err != nil || p.Namespace != "" || p.Role != tenants.RoleOperator {
+		t.Errorf("an operator derived %+v, %v", p, err)
+	}
+	d := newFixture(t, dev)
+	d.do("POST", "/namespaces/default/tokens", `{}`, "no token").wantError(t, 400, "guard", "invalid_request")
 }

@@ -40,8 +40,9 @@ const (
 
 var limitNames = []string{"actors", "keys", "actions", "modules", "upload_bytes", "uploads", "no_live", "counter"}
 
-// parseLimits reads the claim "limits", strictly: a limit that this host does not know would be none.
-func parseLimits(doc json.RawMessage) (*Limits, error) {
+// ParseLimits reads limits as JSON, strictly: one that this host does not know would be none. What is wrong is said in
+// words for whoever wrote it.
+func ParseLimits(doc json.RawMessage) (*Limits, error) {
 	members, err := strictObject(doc, limitNames...)
 	if err != nil {
 		return nil, err

@@ -19,6 +19,7 @@ type Principal struct {
 	Issued    time.Time // the claim iat; zero if the token does not say
 	Expires   time.Time // never zero in a Principal that Verify returned
 	Limits    *Limits   // shared; nil means that the role alone decides
+	From      *Lineage  // of a derived token; else nil
 }
 
 // May reports whether p has a right. What p has it on is In's to say.

@@ -28,7 +28,7 @@ var maxTime = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
 // Keyring signs and checks tokens with the host's key. The key decides what a token may say, and
 // the host's key may say everything. Safe for concurrent use.
 //
-// A token is a JWT with HS256 and the claims ns, role, limits, sub, iat, exp, iss, aud and jti. Sign and
+// A token is a JWT with HS256 and the claims ns, role, limits, from, sub, iat, exp, iss, aud and jti. Sign and
 // Verify are the only places that know its form.
 type Keyring struct {
 	key  []byte
@@ -53,6 +53,8 @@ type Claims struct {
 	Subject   string        // any UTF-8; may be empty
 	TTL       time.Duration // at least one second
 	Limits    *Limits       // nil for none; an operator has none
+
+	from *Lineage // set by Derive
 }
 
 // wireClaims are the claims of a token as JSON. Names match without regard to case here; Verify
@@ -61,13 +63,14 @@ type wireClaims struct {
 	Namespace string          `json:"ns,omitempty"`
 	Role      Role            `json:"role"`
 	Limits    json.RawMessage `json:"limits,omitempty"`
+	From      json.RawMessage `json:"from,omitempty"`
 	jwt.RegisteredClaims
 }
 
 // Names that mean something to us or to the JWT library.
 var (
 	headerNames = []string{"alg", "typ", "cty", "kid", "crit"}
-	claimNames  = []string{"ns", "role", "limits", "sub", "exp", "nbf", "iat", "iss", "aud", "jti"}
+	claimNames  = []string{"ns", "role", "limits", "from", "sub", "exp", "nbf", "iat", "iss", "aud", "jti"}
 )
 
 // Sign returns a new token, valid from now on, with an id of its own.
@@ -83,14 +86,9 @@ func (k *Keyring) Sign(c Claims) (string, error) {
 	if err := checkGrant(c.Role, string(c.Namespace)); err != nil {
 		return "", abi.Errorf(abi.CodeInvalidRequest, "%v", err)
 	}
-	limits, err := c.limits()
-	if err != nil {
-		return "", abi.Errorf(abi.CodeInvalidRequest, "%v", err)
-	}
-	t := jwt.NewWithClaims(jwt.SigningMethodHS256, wireClaims{
+	w := wireClaims{
 		Namespace: string(c.Namespace),
 		Role:      c.Role,
-		Limits:    limits,
 		RegisteredClaims: jwt.RegisteredClaims{
 			Issuer:    issuer,
 			Audience:  jwt.ClaimStrings{audience},
@@ -99,7 +97,11 @@ func (k *Keyring) Sign(c Claims) (string, error) {
 			IssuedAt:  jwt.NewNumericDate(now),
 			ExpiresAt: jwt.NewNumericDate(expires),
 		},
-	})
+	}
+	if err := c.narrow(&w); err != nil {
+		return "", abi.Errorf(abi.CodeInvalidRequest, "%v", err)
+	}
+	t := jwt.NewWithClaims(jwt.SigningMethodHS256, w)
 	s, err := t.SignedString(k.key)
 	if err != nil {
 		return "", fmt.Errorf("tenants: sign token: %w", err)
@@ -110,15 +112,21 @@ func (k *Keyring) Sign(c Claims) (string, error) {
 	return s, nil
 }
 
-// limits returns the claim "limits", nil for none.
-func (c *Claims) limits() (json.RawMessage, error) {
+// narrow writes the claims by which a token is less than its role.
+func (c *Claims) narrow(w *wireClaims) (err error) {
+	if c.from != nil {
+		if w.From, err = json.Marshal(c.from); err != nil {
+			return err
+		}
+	}
 	if c.Limits == nil {
-		return nil, nil
+		return nil
 	}
 	if err := checkLimits(c.Role, c.Limits); err != nil {
-		return nil, err
+		return err
 	}
-	return json.Marshal(c.Limits)
+	w.Limits, err = json.Marshal(c.Limits)
+	return err
 }
 
 // Verify returns whom token speaks for at the moment now, without leeway. Every failure is the
@@ -172,18 +180,31 @@ func (k *Keyring) verify(token string, now time.Time) (grant, error) {
 		}
 	}
 	g := c.grant()
-	if doc, ok := claims["limits"]; ok {
-		if g.Limits, err = parseLimits(doc); err != nil {
-			return grant{}, fmt.Errorf("claims: limits: %w", err)
-		}
-		if err := checkLimits(g.Role, g.Limits); err != nil {
-			return grant{}, fmt.Errorf("claims: limits: %w", err)
-		}
-		if g.Limits.Uploads != nil && !validTokenID(g.TokenID) {
-			return grant{}, errors.New("claims: jti: uploads cannot be counted without one")
+	err = g.narrow(claims)
+	return g, err
+}
+
+// narrow reads the claims by which a token is less than its role, and says what is wrong with them.
+func (g *grant) narrow(claims map[string]json.RawMessage) (err error) {
+	if doc, ok := claims["from"]; ok {
+		if g.From, err = parseLineage(doc); err != nil {
+			return fmt.Errorf("claims: from: %w", err)
 		}
 	}
-	return g, nil
+	doc, ok := claims["limits"]
+	if !ok {
+		return nil
+	}
+	if g.Limits, err = ParseLimits(doc); err == nil {
+		err = checkLimits(g.Role, g.Limits)
+	}
+	if err == nil && g.Limits.Uploads != nil && !validTokenID(g.TokenID) {
+		err = errors.New("uploads cannot be counted without a jti")
+	}
+	if err != nil {
+		return fmt.Errorf("claims: limits: %w", err)
+	}
+	return nil
 }
 
 func (c *wireClaims) grant() grant {

@@ -443,7 +443,7 @@ func TestDocsErrors(t *testing.T) {
 // rightsInDocs are the words of docs/api.md for the sets of rights in api/routes.go.
 var rightsInDocs = map[string]string{
 	"public": "–", "operate": "operate", "admin": "admin", "deploy": "deploy", "settings": "deploy or admin",
-	"invoke": "invoke", "read": "read", "find": "invoke or read",
+	"invoke": "invoke", "read": "read", "find": "invoke or read", "anyone": "any",
 }
 
 func TestDocsRoutes(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/vivarium-run/vivarium/client"
 	"github.com/vivarium-run/vivarium/tenants"
 )
 
@@ -19,14 +20,28 @@ const devData = ".vivarium"
 
 // tokenCommand is `host token`. It reads the key file only: the store belongs to the running host.
 func tokenCommand(ui *ui) *cobra.Command {
-	var data, keyFile, namespace, role, subject string
+	var data, keyFile, namespace, role, subject, from, url string
 	var ttl time.Duration
 	var limits limitFlags
 	cmd := &cobra.Command{
 		Use:   "token --namespace NAME --role ROLE",
 		Short: "Print a token and nothing else",
 		Args:  noArgs,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if from != "" {
+				d := derivation{Subject: subject, Limits: limits.get()}
+				if cmd.Flags().Changed("role") {
+					d.Role = role
+				}
+				if cmd.Flags().Changed("ttl") {
+					d.TTL = int64(ttl.Seconds())
+				}
+				if namespace == "" {
+					namespace = namespaceOf(from)
+				}
+				f := clientFlags{url: url, token: from}
+				return f.with(func(c *client.Client) error { return d.print(cmd.Context(), ui, c, namespace) })
+			}
 			if namespace == "" && role != string(tenants.RoleOperator) {
 				return usagef("--namespace is missing: only an operator's token is for all")
 			}
@@ -58,6 +73,9 @@ func tokenCommand(ui *ui) *cobra.Command {
 	cmd.Flags().StringVar(&role, "role", "invoke", "operator, admin, deploy, invoke or read")
 	cmd.Flags().StringVar(&subject, "subject", "", "who it is for: guests see it as the verified caller")
 	cmd.Flags().DurationVar(&ttl, "ttl", 24*time.Hour, "how long it is valid")
+	cmd.Flags().StringVar(&from, "from", "", "token to derive a narrower one from, by the host at --url; role and time are its own if they are left out")
+	cmd.Flags().StringVar(&url, "url", "http://"+defaultListen, "the host to talk to, with --from")
+	noEnv(cmd, "from")
 	limits.add(cmd)
 	return cmd
 }
