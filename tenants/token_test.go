@@ -309,6 +309,26 @@ func TestKeyring(t *testing.T) {
 	if _, err := k.Verify(signed(goodHeader, goodClaims), testNow); err != nil {
 		t.Errorf("the keyring does not own its key: %v", err)
 	}
+	old, err := NewKeyring(otherKey, testKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := old.Verify(signed(goodHeader, goodClaims), testNow); err != nil {
+		t.Errorf("a token of the old key: %v", err)
+	}
+	token, err := old.Sign(Claims{Namespace: "acme", Role: RoleRead, TTL: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := old.Verify(token, time.Now()); err != nil {
+		t.Errorf("a token of the new key: %v", err)
+	}
+	if _, err := k.Verify(token, time.Now()); err == nil {
+		t.Error("the old key signs")
+	}
+	if _, err := NewKeyring(testKey, testKey); err == nil {
+		t.Error("one key twice is a rotation")
+	}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%d"} {
 		if s := fmt.Sprintf(verb, k); s != "tenants.Keyring" {
 			t.Errorf("%s prints %s", verb, s)

@@ -47,8 +47,9 @@ type node struct {
 // nodeConfig is what the commands decide about a node.
 type nodeConfig struct {
 	data, listen string
-	key          []byte // signs and checks tokens
-	dev          bool   // requests without a token are the default namespace's admin
+	key          []byte   // signs and checks tokens
+	oldKeys      [][]byte // check them, too
+	dev          bool     // requests without a token are the default namespace's admin
 	onLog        func(actors.Info, actors.LogLine)
 	log          *slog.Logger
 	publicURL    *url.URL // that clients are told; nil is none
@@ -108,7 +109,7 @@ func startNode(c nodeConfig) (n *node, err error) {
 		return n, err
 	}
 	n.registry.SetHasActors(n.actors.HasActors)
-	keyring, err := tenants.NewKeyring(c.key)
+	keyring, err := tenants.NewKeyring(c.key, c.oldKeys...)
 	if err != nil {
 		return n, err
 	}

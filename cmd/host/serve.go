@@ -4,15 +4,13 @@ import (
 	"log/slog"
 
 	"github.com/spf13/cobra"
-
-	"github.com/vivarium-run/vivarium/tenants"
 )
 
 // serveCommand is `host serve`: production.
 func serveCommand(ui *ui) *cobra.Command {
 	var f serverFlags
 	var edge edgeFlags
-	var keyFile, level string
+	var keyFile, oldKeyFile, level string
 	cmd := &cobra.Command{
 		Use:   "serve --key-file FILE",
 		Short: "Run a host; every request needs a token",
@@ -23,10 +21,7 @@ func serveCommand(ui *ui) *cobra.Command {
 			if keyFile == "" {
 				return usagef("serve needs a signing key: make one with `host key FILE` and pass --key-file FILE")
 			}
-			if inside(f.data, keyFile) {
-				return usagef("the key file must not lie in the data folder, which is copied in backups")
-			}
-			key, err := tenants.LoadKey(keyFile)
+			keys, err := loadKeys(f.data, keyFile, oldKeyFile)
 			if err != nil {
 				return err
 			}
@@ -34,7 +29,7 @@ func serveCommand(ui *ui) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			c := nodeConfig{data: f.data, listen: f.listen, allowLoopback: f.allowLoopback, key: key, log: log}
+			c := nodeConfig{data: f.data, listen: f.listen, allowLoopback: f.allowLoopback, key: keys[0], oldKeys: keys[1:], log: log}
 			if err := edge.apply(&c); err != nil {
 				return err
 			}
@@ -49,6 +44,7 @@ func serveCommand(ui *ui) *cobra.Command {
 	f.add(cmd, "vivarium-data")
 	edge.add(cmd)
 	cmd.Flags().StringVar(&keyFile, "key-file", "", "file with the key that signs tokens")
+	cmd.Flags().StringVar(&oldKeyFile, "old-key-file", "", "file with the key before, whose tokens are still good")
 	cmd.Flags().StringVar(&level, "log-level", "info", "debug, info, warn or error")
 	return cmd
 }

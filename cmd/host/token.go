@@ -96,6 +96,24 @@ func keyCommand(ui *ui) *cobra.Command {
 	}
 }
 
+// loadKeys returns the keys of files that do not lie in the data folder. A name that is empty is no file.
+func loadKeys(data string, files ...string) (keys [][]byte, err error) {
+	for _, file := range files {
+		if file == "" {
+			continue
+		}
+		if inside(data, file) {
+			return nil, usagef("the key file must not lie in the data folder, which is copied in backups")
+		}
+		key, err := tenants.LoadKey(file)
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, key)
+	}
+	return keys, nil
+}
+
 // inside reports whether a file lies in a folder, as far as their names tell.
 func inside(folder, file string) bool {
 	dir, err1 := filepath.Abs(folder)

@@ -1,0 +1,169 @@
+package tenants
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+// check is what a token is held to: a key with its one algorithm, and for whom it must be.
+type check struct {
+	alg              string
+	key              any // of the type that alg needs
+	issuer, audience string
+}
+
+// verify works in this order: alphabet, then the signature, and only then what the key's
+// owner wrote, read so that no other reader can understand it differently.
+func verify(token string, now time.Time, by check) (grant, error) {
+	if err := checkAlphabet(token); err != nil {
+		return grant{}, err
+	}
+	var c wireClaims
+	parser := jwt.NewParser(
+		jwt.WithValidMethods([]string{by.alg}),
+		jwt.WithStrictDecoding(),
+		jwt.WithIssuer(by.issuer),
+		jwt.WithAudience(by.audience),
+		jwt.WithExpirationRequired(),
+		jwt.WithTimeFunc(func() time.Time { return now }),
+	)
+	if _, err := parser.ParseWithClaims(token, &c, func(*jwt.Token) (any, error) { return by.key, nil }); err != nil {
+		return grant{}, err
+	}
+	claims, err := checkDocuments(token)
+	if err != nil {
+		return grant{}, err
+	}
+	if err := checkGrant(c.Role, c.Namespace); err != nil {
+		return grant{}, err
+	}
+	for _, t := range []*jwt.NumericDate{c.ExpiresAt, c.IssuedAt, c.NotBefore} {
+		// A number beyond int64 has become any time at all by now.
+		if t != nil && (t.Unix() < 0 || t.After(maxTime)) {
+			return grant{}, errors.New("a time is out of range")
+		}
+	}
+	g := c.grant()
+	err = g.narrow(claims)
+	return g, err
+}
+
+// narrow reads the claims by which a token is less than its role, and says what is wrong with them.
+func (g *grant) narrow(claims map[string]json.RawMessage) (err error) {
+	if doc, ok := claims["from"]; ok {
+		if g.From, err = parseLineage(doc); err != nil {
+			return fmt.Errorf("claims: from: %w", err)
+		}
+	}
+	doc, ok := claims["limits"]
+	if !ok {
+		return nil
+	}
+	if g.Limits, err = ParseLimits(doc); err == nil {
+		err = checkLimits(g.Role, g.Limits)
+	}
+	if err == nil && g.Limits.Uploads != nil && !validTokenID(g.TokenID) {
+		err = errors.New("uploads cannot be counted without a jti")
+	}
+	if err != nil {
+		return fmt.Errorf("claims: limits: %w", err)
+	}
+	return nil
+}
+
+func (c *wireClaims) grant() grant {
+	g := grant{Principal: Principal{
+		Namespace: ID(c.Namespace),
+		Role:      c.Role,
+		Subject:   c.Subject,
+		TokenID:   c.ID,
+		Expires:   c.ExpiresAt.Time,
+	}}
+	if c.IssuedAt != nil {
+		g.Issued = c.IssuedAt.Time
+	}
+	if c.NotBefore != nil {
+		g.notBefore = c.NotBefore.Time
+	}
+	return g
+}
+
+// checkAlphabet comes before anything decodes the token: encoding/base64 skips line breaks, so one
+// token would have many spellings.
+func checkAlphabet(token string) error {
+	for i := range len(token) {
+		c := token[i]
+		if !isAlnum(c) && c != '-' && c != '_' && c != '.' {
+			return errors.New("a byte outside of the alphabet")
+		}
+	}
+	return nil
+}
+
+// checkDocuments reads header and claims of a token with a good signature once more, strictly, and returns the claims.
+func checkDocuments(token string) (map[string]json.RawMessage, error) {
+	parts := strings.Split(token, ".")
+	header, err := strictSegment(parts[0], headerNames)
+	if err != nil {
+		return nil, fmt.Errorf("header: %w", err)
+	}
+	// RFC 7515, 4.1.11: who does not understand what crit lists must refuse. We understand nothing.
+	if _, ok := header["crit"]; ok {
+		return nil, errors.New("header: crit")
+	}
+	if typ, ok := header["typ"]; ok && string(typ) != `"JWT"` {
+		return nil, errors.New("header: typ is not JWT")
+	}
+	claims, err := strictSegment(parts[1], claimNames)
+	if err != nil {
+		return nil, fmt.Errorf("claims: %w", err)
+	}
+	for _, name := range claimNames {
+		if string(claims[name]) == "null" {
+			return nil, fmt.Errorf("claims: %s is null", name)
+		}
+	}
+	for _, name := range []string{"exp", "nbf", "iat"} {
+		// The library takes the text "1" for the number 1.
+		if strings.HasPrefix(string(claims[name]), `"`) {
+			return nil, fmt.Errorf("claims: %s is not a number", name)
+		}
+	}
+	return claims, nil
+}
+
+func strictSegment(s string, known []string) (map[string]json.RawMessage, error) {
+	b, err := base64.RawURLEncoding.Strict().DecodeString(s)
+	if err != nil {
+		return nil, err
+	}
+	return strictObject(b, known...)
+}
+
+// checkGrant checks that a role and a namespace go together. Only an operator needs no namespace.
+func checkGrant(role Role, ns string) error {
+	if !role.Valid() {
+		return errors.New("unknown role")
+	}
+	if ns == "" && role == RoleOperator {
+		return nil
+	}
+	if _, err := ParseID(ns); err != nil {
+		return errors.New("the namespace is malformed")
+	}
+	return nil
+}
+
+// checkLimits checks limits and that a role can have any.
+func checkLimits(role Role, l *Limits) error {
+	if role == RoleOperator {
+		return errors.New("an operator has no limits")
+	}
+	return l.check()
+}
