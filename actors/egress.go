@@ -5,6 +5,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
 	"slices"
 
 	"github.com/vivarium-run/vivarium/actors/internal/egress"
@@ -127,4 +130,35 @@ func fetchFailure(err error) []byte {
 	}
 	envelope, _ := envelopeOf(Reply{}, err) // an error always encodes
 	return envelope
+}
+
+// FetchKeys fetches a document for a namespace itself, by the way of its guests: over https, from the one host that
+// the URL names, and only if that is public. It returns at most max bytes of an answer 200; its errors are safe to
+// tell the namespace. Guests' requests that wait do not hold it up.
+func (h *Host) FetchKeys(ctx context.Context, ns tenants.ID, address string, max int) ([]byte, error) {
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme != "https" {
+		return nil, errors.New("the URL is not https")
+	}
+	p, err := egress.NewPolicy([]string{u.Host})
+	if err != nil {
+		return nil, errors.New("the URL's host is malformed")
+	}
+	header := map[string][]string{"accept": {"application/json"}}
+	r, err := h.egress.Do(ctx, "keys of "+string(ns), p, abi.FetchRequest{URL: address, Header: header}, nil)
+	if err == nil {
+		defer r.Body.Close()
+		if r.Status != http.StatusOK {
+			return nil, fmt.Errorf("the server answered %d", r.Status)
+		}
+		var doc []byte
+		if doc, err = r.ReadAll(int64(max)); err == nil {
+			return doc, nil
+		}
+	}
+	var known *abi.Error
+	if errors.As(err, &known) {
+		return nil, errors.New(known.PublicMessage())
+	}
+	return nil, errors.New("the server did not answer in time")
 }

@@ -68,7 +68,7 @@ func (s *Server) principal(q *request) (tenants.Principal, error) {
 	case err != nil:
 		return tenants.Principal{}, err
 	case found:
-		return s.cfg.Keyring.Verify(token, s.now())
+		return s.tokens.Verify(q.Context(), token, s.now())
 	case !s.cfg.Dev || !isLocal(q.Request):
 		return tenants.Principal{}, abi.Errorf(abi.CodeUnauthenticated, "")
 	case isForeign(q.Request):

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -50,12 +51,26 @@ type scriptedHost struct {
 	lines  []actors.LogLine
 	follow chan actors.LogLine
 	afters []uint64 // of FollowLogs
+
+	keys    string   // what each URL of keys answers
+	fetched []string // URLs
 }
 
 func (h *scriptedHost) Ready() error { return h.ready }
 
 func (h *scriptedHost) CrashLoop(tenants.ActorID) time.Time { return time.Time{} }
 func (h *scriptedHost) ResetCrashes(tenants.ActorID)        {}
+
+// FetchKeys stands in for the way out: it answers what a test says.
+func (h *scriptedHost) FetchKeys(_ context.Context, _ tenants.ID, url string, _ int) ([]byte, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.fetched = append(h.fetched, url)
+	if h.keys == "" {
+		return nil, errors.New("nobody answers")
+	}
+	return []byte(h.keys), nil
+}
 
 func (h *scriptedHost) put(a tenants.Address) actors.Info {
 	if h.actors == nil {

@@ -57,6 +57,9 @@ func routes() []route {
 		{"GET", "/namespaces", read, nothing, 0, (*Server).listNamespaces},
 		{"POST", "/namespaces", operate, whole, smallBody, (*Server).createNamespace},
 		{"POST", "/namespaces/{namespace}/tokens", anyone, nothing, smallBody, (*Server).deriveToken},
+		{"GET", "/namespaces/{namespace}/keys", admin, whole, 0, (*Server).listKeys},
+		{"PUT", "/namespaces/{namespace}/keys/{key}", admin, whole, smallBody, (*Server).putKey},
+		{"DELETE", "/namespaces/{namespace}/keys/{key}", admin, whole, 0, (*Server).deleteKey},
 
 		{"GET", "/modules", read, nothing, 0, (*Server).listModules},
 		{"GET", "/modules/{module}", read, ofModule, 0, (*Server).getModule},

@@ -126,6 +126,7 @@ type host interface {
 	DeleteModule(ctx context.Context, ns tenants.ID, module string) error
 	CrashLoop(tenants.ActorID) time.Time
 	ResetCrashes(tenants.ActorID)
+	FetchKeys(ctx context.Context, ns tenants.ID, url string, max int) ([]byte, error)
 	Ready() error
 }
 
@@ -133,10 +134,11 @@ var _ host = (*actors.Host)(nil)
 
 // Server serves the routes. It is safe for concurrent use.
 type Server struct {
-	cfg  Config
-	host host
-	log  *slog.Logger
-	now  func() time.Time
+	cfg    Config
+	host   host
+	tokens *tenants.Tokens
+	log    *slog.Logger
+	now    func() time.Time
 
 	handler http.Handler
 	http    *http.Server
@@ -163,6 +165,7 @@ func newServer(cfg Config, h host) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{cfg: cfg, host: h, log: cfg.Logger, now: time.Now, closing: make(chan struct{}), holds: holds{first: cfg.RejectDelay}, proxies: cfg.TrustedProxies}
+	s.tokens = tenants.NewTokens(cfg.Keyring, cfg.Registry, h.FetchKeys)
 	s.handler = s.router()
 	s.http = &http.Server{
 		Handler:           s.handler,

@@ -1,6 +1,7 @@
 package tenants
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,17 +16,19 @@ const maxLineage = 8
 
 // Lineage is where a token comes from that was derived: it ends when one of its ancestors does. It is immutable.
 type Lineage struct {
-	IDs []string `json:"ids"` // of its ancestors, the first one first
+	IDs []string `json:"ids"`           // of its ancestors, the first one first
+	Key *Signer  `json:"key,omitempty"` // of the first one, if a namespace's key signed that
 }
 
 // parseLineage reads the claim "from".
 func parseLineage(doc json.RawMessage) (*Lineage, error) {
-	members, err := strictObject(doc, "ids")
-	if err != nil {
+	if _, err := strictObject(doc, "ids", "key"); err != nil {
 		return nil, err
 	}
 	var l Lineage
-	if json.Unmarshal(doc, &l) != nil || len(members) != 1 || len(l.IDs) < 1 || len(l.IDs) > maxLineage {
+	d := json.NewDecoder(bytes.NewReader(doc))
+	d.DisallowUnknownFields()
+	if d.Decode(&l) != nil || len(l.IDs) < 1 || len(l.IDs) > maxLineage {
 		return nil, errors.New("not a lineage")
 	}
 	if slices.ContainsFunc(l.IDs, func(id string) bool { return !validTokenID(id) }) {
@@ -39,6 +42,9 @@ func (p Principal) lineage() *Lineage {
 	l := &Lineage{}
 	if p.From != nil {
 		*l = *p.From
+	}
+	if p.Signer != nil {
+		l.Key = p.Signer
 	}
 	l.IDs = append(slices.Clone(l.IDs), p.TokenID)
 	return l

@@ -14,6 +14,7 @@ import (
 // gate is what a namespace knows of the tokens that may enter, at one moment. It is immutable: a change makes
 // another one, so readers take no lock.
 type gate struct {
+	keys    map[string]*source     // by id
 	uploads map[string]uploadCount // by the id of a token
 }
 
@@ -30,14 +31,16 @@ const (
 	maxSweep        = 64 // records of ended tokens that one change deletes
 )
 
-func newGate() *gate { return &gate{uploads: map[string]uploadCount{}} }
+func newGate() *gate { return &gate{keys: map[string]*source{}, uploads: map[string]uploadCount{}} }
 
 // clone returns a copy that may be changed until it is stored.
-func (g *gate) clone() *gate { return &gate{uploads: maps.Clone(g.uploads)} }
+func (g *gate) clone() *gate { return &gate{keys: maps.Clone(g.keys), uploads: maps.Clone(g.uploads)} }
 
 // add takes a record of the registry's space.
 func (g *gate) add(item kv.Item) error {
 	switch item.Key[0] {
+	case 'k':
+		return g.addKey(item)
 	case 'u':
 		var u uploadCount
 		if err := json.Unmarshal(item.Value, &u); err != nil {

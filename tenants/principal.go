@@ -20,6 +20,7 @@ type Principal struct {
 	Expires   time.Time // never zero in a Principal that Verify returned
 	Limits    *Limits   // shared; nil means that the role alone decides
 	From      *Lineage  // of a derived token; else nil
+	Signer    *Signer   // the key of the namespace that signed; nil for the host's
 }
 
 // May reports whether p has a right. What p has it on is In's to say.

@@ -13,6 +13,7 @@ import (
 
 // A namespace's registry space holds
 //
+//	k <key id>                      TokenKey, JSON
 //	m <module>                      Module, JSON
 //	u <token id>                    uploadCount, JSON
 //	v <module> 00 <number u32 BE>   Version, JSON

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -41,15 +42,17 @@ func checkNames(d *json.Decoder, known []string) error {
 	if t != json.Delim('{') && t != json.Delim('[') {
 		return nil
 	}
-	seen := append([]string(nil), known...) // known first, each usable once
-	used := make([]bool, len(known))
+	seen := make(map[string]name, len(known))
+	for _, n := range known {
+		seen[folded(n)] = name{n, false}
+	}
 	for d.More() {
 		if t == json.Delim('{') {
 			n, err := d.Token()
 			if err != nil {
 				return err
 			}
-			if seen, used, err = addName(seen, used, n.(string)); err != nil {
+			if err := use(seen, n.(string)); err != nil {
 				return err
 			}
 		}
@@ -61,17 +64,31 @@ func checkNames(d *json.Decoder, known []string) error {
 	return err
 }
 
-// addName marks name as used. Names are few: a token is small.
-func addName(seen []string, used []bool, name string) ([]string, []bool, error) {
-	for i, s := range seen {
-		if !strings.EqualFold(s, name) {
-			continue
-		}
-		if s != name || used[i] {
-			return nil, nil, fmt.Errorf("%w: member %q", errAmbiguous, s)
-		}
-		used[i] = true
-		return seen, used, nil
+// name is a member's name that is known, or was met.
+type name struct {
+	text string
+	used bool
+}
+
+// use marks a name as met. Names are found by what they are when case is ignored, at once: a document of a stranger
+// can be all names.
+func use(seen map[string]name, text string) error {
+	fold := folded(text)
+	n, ok := seen[fold]
+	if ok && (n.text != text || n.used) {
+		return fmt.Errorf("%w: member %.64q", errAmbiguous, n.text)
 	}
-	return append(seen, name), append(used, true), nil
+	seen[fold] = name{text, true}
+	return nil
+}
+
+// folded returns what is the same for two texts exactly if strings.EqualFold holds them for equal.
+func folded(s string) string {
+	return strings.Map(func(r rune) rune {
+		least := r
+		for f := unicode.SimpleFold(r); f != r; f = unicode.SimpleFold(f) {
+			least = min(least, f)
+		}
+		return least
+	}, s)
 }

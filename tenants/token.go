@@ -45,9 +45,13 @@ type wireClaims struct {
 
 // Names that mean something to us or to the JWT library.
 var (
-	headerNames = []string{"alg", "typ", "cty", "kid", "crit"}
+	headerNames = []string{"alg", "typ", "cty", "kid", "crit", "jwk", "jku", "x5u", "x5c", "zip", "enc", "b64"}
 	claimNames  = []string{"ns", "role", "limits", "from", "sub", "exp", "nbf", "iat", "iss", "aud", "jti"}
 )
+
+// refused are headers that no token of ours has. RFC 7515, 4.1.11: who does not understand what crit lists must refuse,
+// and we understand nothing. The next four bring a key along, the rest change what is signed or how.
+var refused = []string{"crit", "jwk", "jku", "x5u", "x5c", "zip", "enc", "b64", "cty"}
 
 // Sign returns a new token, valid from now on, with an id of its own.
 func (k *Keyring) Sign(c Claims) (string, error) {

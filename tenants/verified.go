@@ -13,6 +13,7 @@ const maxVerified = 4_096
 type grant struct {
 	Principal
 	notBefore time.Time // zero means always
+	source    *source   // of the key of a namespace; nil for the host's
 }
 
 func (g *grant) holds(now time.Time) bool {

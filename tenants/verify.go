@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -18,10 +19,10 @@ type check struct {
 	issuer, audience string
 }
 
-// verify works in this order: alphabet, then the signature, and only then what the key's
-// owner wrote, read so that no other reader can understand it differently.
+// verify works in this order: the header, then the signature, and only then what the key's owner wrote, read so that
+// no other reader can understand it differently.
 func verify(token string, now time.Time, by check) (grant, error) {
-	if err := checkAlphabet(token); err != nil {
+	if _, err := readHeader(token); err != nil {
 		return grant{}, err
 	}
 	var c wireClaims
@@ -36,7 +37,7 @@ func verify(token string, now time.Time, by check) (grant, error) {
 	if _, err := parser.ParseWithClaims(token, &c, func(*jwt.Token) (any, error) { return by.key, nil }); err != nil {
 		return grant{}, err
 	}
-	claims, err := checkDocuments(token)
+	claims, err := checkClaims(token)
 	if err != nil {
 		return grant{}, err
 	}
@@ -106,21 +107,60 @@ func checkAlphabet(token string) error {
 	return nil
 }
 
-// checkDocuments reads header and claims of a token with a good signature once more, strictly, and returns the claims.
-func checkDocuments(token string) (map[string]json.RawMessage, error) {
-	parts := strings.Split(token, ".")
-	header, err := strictSegment(parts[0], headerNames)
+// header is the first part of a token. Nothing in it is trusted: it says which check a token wants, and the key
+// whether it gets that.
+type header struct{ alg, kid string }
+
+// readHeader reads a token's header, strictly, before anything is known of it. A token has three parts.
+func readHeader(token string) (h header, err error) {
+	if err := checkAlphabet(token); err != nil {
+		return h, err
+	}
+	first, rest, _ := strings.Cut(token, ".")
+	if strings.Count(rest, ".") != 1 {
+		return h, errors.New("not three parts")
+	}
+	members, err := strictSegment(first, headerNames)
 	if err != nil {
-		return nil, fmt.Errorf("header: %w", err)
+		return h, fmt.Errorf("header: %w", err)
 	}
-	// RFC 7515, 4.1.11: who does not understand what crit lists must refuse. We understand nothing.
-	if _, ok := header["crit"]; ok {
-		return nil, errors.New("header: crit")
+	for _, name := range refused {
+		if _, ok := members[name]; ok {
+			return h, fmt.Errorf("header: %s", name)
+		}
 	}
-	if typ, ok := header["typ"]; ok && string(typ) != `"JWT"` {
-		return nil, errors.New("header: typ is not JWT")
+	if typ, ok := members["typ"]; ok && string(typ) != `"JWT"` {
+		return h, errors.New("header: typ is not JWT")
 	}
-	claims, err := strictSegment(parts[1], claimNames)
+	for name, into := range map[string]*string{"alg": &h.alg, "kid": &h.kid} {
+		m, ok := members[name]
+		if ok && (json.Unmarshal(m, into) != nil || string(m) == "null" || len(*into) > maxKeyID) {
+			return h, fmt.Errorf("header: %s is malformed", name)
+		}
+	}
+	return h, nil
+}
+
+// claimedNamespace returns the namespace that a token says it is for, whose keys are to check that.
+func claimedNamespace(token string) (ID, error) {
+	claims, err := strictSegment(strings.Split(token, ".")[1], claimNames)
+	if err != nil {
+		return "", fmt.Errorf("claims: %w", err)
+	}
+	var ns string
+	if json.Unmarshal(claims["ns"], &ns) != nil {
+		return "", errors.New("claims: ns is malformed")
+	}
+	return ParseID(ns)
+}
+
+// plainTime is how a time is written: a number of seconds, maybe with a fraction. Exponents and signs are for those
+// who try what readers make of them.
+var plainTime = regexp.MustCompile(`^[0-9]{1,12}(\.[0-9]{1,9})?$`)
+
+// checkClaims reads the claims of a token with a good signature once more, strictly, and returns them.
+func checkClaims(token string) (map[string]json.RawMessage, error) {
+	claims, err := strictSegment(strings.Split(token, ".")[1], claimNames)
 	if err != nil {
 		return nil, fmt.Errorf("claims: %w", err)
 	}
@@ -130,9 +170,8 @@ func checkDocuments(token string) (map[string]json.RawMessage, error) {
 		}
 	}
 	for _, name := range []string{"exp", "nbf", "iat"} {
-		// The library takes the text "1" for the number 1.
-		if strings.HasPrefix(string(claims[name]), `"`) {
-			return nil, fmt.Errorf("claims: %s is not a number", name)
+		if t, ok := claims[name]; ok && !plainTime.Match(t) {
+			return nil, fmt.Errorf("claims: %s is not a plain number", name)
 		}
 	}
 	return claims, nil
