@@ -10,6 +10,11 @@ import (
 	"unicode/utf8"
 )
 
+// maxNesting bounds how deep documents of strangers go.
+const maxNesting = 32
+
+var errNested = errors.New("JSON nested too deeply")
+
 // errAmbiguous says that a document means different things to different readers.
 var errAmbiguous = errors.New("ambiguous JSON")
 
@@ -23,7 +28,7 @@ func strictObject(b []byte, known ...string) (map[string]json.RawMessage, error)
 		return nil, errors.New("not JSON")
 	}
 	d := json.NewDecoder(bytes.NewReader(b))
-	if err := checkNames(d, known); err != nil {
+	if err := checkNames(d, known, maxNesting); err != nil {
 		return nil, err
 	}
 	var members map[string]json.RawMessage
@@ -34,13 +39,16 @@ func strictObject(b []byte, known ...string) (map[string]json.RawMessage, error)
 }
 
 // checkNames reads one value, which is known to be well formed.
-func checkNames(d *json.Decoder, known []string) error {
+func checkNames(d *json.Decoder, known []string, levels int) error {
 	t, err := d.Token()
 	if err != nil {
 		return err
 	}
 	if t != json.Delim('{') && t != json.Delim('[') {
 		return nil
+	}
+	if levels == 0 {
+		return errNested
 	}
 	seen := make(map[string]name, len(known))
 	for _, n := range known {
@@ -56,7 +64,7 @@ func checkNames(d *json.Decoder, known []string) error {
 				return err
 			}
 		}
-		if err := checkNames(d, nil); err != nil {
+		if err := checkNames(d, nil, levels-1); err != nil {
 			return err
 		}
 	}

@@ -116,17 +116,19 @@ func TestSignVerify(t *testing.T) {
 // TestVerifyAccepts has tokens that look odd and are fine.
 func TestVerifyAccepts(t *testing.T) {
 	tests := map[string]string{
-		"as others write it":     signed(`{"typ":"JWT","kid":"x","alg":"HS256"}`, goodClaims),
-		"no typ":                 signed(`{"alg":"HS256"}`, goodClaims),
-		"one audience as string": claimed(t, `["vivarium"]`, `"vivarium"`),
-		"two audiences":          claimed(t, `["vivarium"]`, `["other","vivarium"]`),
-		"unknown claim":          claimed(t, `"jti":"1"`, `"jti":"1","email":{"a":[1,{"b":null}]}`),
-		"nbf is now":             claimed(t, `"jti":"1"`, `"nbf":1800000000`),
-		"no iat, no sub, no jti": claimed(t, `"sub":"ann","iat":1799999000,`, ``),
-		"operator without ns":    claimed(t, `"ns":"acme","role":"admin"`, `"role":"operator"`),
-		"operator with empty ns": claimed(t, `"ns":"acme","role":"admin"`, `"ns":"","role":"operator"`),
-		"exp with a fraction":    claimed(t, `1800000100`, `1800000100.5`),
-		"white space inside":     claimed(t, `"ns":"acme"`, " \"ns\" :\n\"acme\""),
+		"as others write it":          signed(`{"typ":"JWT","kid":"x","alg":"HS256"}`, goodClaims),
+		"no typ":                      signed(`{"alg":"HS256"}`, goodClaims),
+		"one audience as string":      claimed(t, `["vivarium"]`, `"vivarium"`),
+		"two audiences":               claimed(t, `["vivarium"]`, `["other","vivarium"]`),
+		"unknown claim":               claimed(t, `"jti":"1"`, `"jti":"1","email":{"a":[1,{"b":null}]}`),
+		"nbf is now":                  claimed(t, `"jti":"1"`, `"nbf":1800000000`),
+		"no iat, no sub, no jti":      claimed(t, `"sub":"ann","iat":1799999000,`, ``),
+		"operator without ns":         claimed(t, `"ns":"acme","role":"admin"`, `"role":"operator"`),
+		"operator with empty ns":      claimed(t, `"ns":"acme","role":"admin"`, `"ns":"","role":"operator"`),
+		"the issuer's clock is ahead": claimed(t, "1799999000", "1800000060"),
+		"nested":                      claimed(t, `"jti":"1"`, `"x":`+strings.Repeat("[", 31)+strings.Repeat("]", 31)),
+		"exp with a fraction":         claimed(t, `1800000100`, `1800000100.5`),
+		"white space inside":          claimed(t, `"ns":"acme"`, " \"ns\" :\n\"acme\""),
 	}
 	k := testKeyring(t)
 	for name, token := range tests {
@@ -174,6 +176,20 @@ func attacks(t testing.TB) map[string]string {
 		"alg twice":                signed(`{"alg":"none","alg":"HS256"}`, goodClaims),
 		"alg and ALG":              signed(`{"ALG":"none","alg":"HS256"}`, goodClaims),
 		"key in the header":        forge(sha256.New, otherKey, `{"alg":"HS256","jwk":{"kty":"oct","k":"`+base64.RawURLEncoding.EncodeToString(otherKey)+`"}}`, goodClaims),
+		"jwk, a good signature":    signed(`{"alg":"HS256","jwk":{"kty":"oct","k":"AAAA"}}`, goodClaims),
+		"jku, a good signature":    signed(`{"alg":"HS256","jku":"https://evil.example/keys"}`, goodClaims),
+		"x5u, a good signature":    signed(`{"alg":"HS256","x5u":"https://evil.example/cert"}`, goodClaims),
+		"x5c, a good signature":    signed(`{"alg":"HS256","x5c":["AAAA"]}`, goodClaims),
+		"JKU, a good signature":    signed(`{"alg":"HS256","JKU":"https://evil.example/keys"}`, goodClaims),
+		"compressed":               signed(`{"alg":"HS256","zip":"DEF"}`, goodClaims),
+		"encrypted":                signed(`{"alg":"HS256","enc":"A128GCM"}`, goodClaims),
+		"a JWT within":             signed(`{"alg":"HS256","cty":"JWT"}`, goodClaims),
+		"b64 without crit":         signed(`{"alg":"HS256","b64":true}`, goodClaims),
+		"alg is null":              signed(`{"alg":null}`, goodClaims),
+		"alg is long":              signed(`{"alg":"`+strings.Repeat("HS256", 100)+`"}`, goodClaims),
+		"kid is a list":            signed(`{"alg":"HS256","kid":["x"]}`, goodClaims),
+		"kid is long":              signed(`{"alg":"HS256","kid":"`+strings.Repeat("k", 257)+`"}`, goodClaims),
+		"header nested deeply":     signed(`{"alg":"HS256","x":`+strings.Repeat("[", 2000)+strings.Repeat("]", 2000)+`}`, goodClaims),
 		"crit":                     signed(`{"alg":"HS256","crit":["exp"]}`, goodClaims),
 		"crit empty":               signed(`{"alg":"HS256","crit":[]}`, goodClaims),
 		"crit null":                signed(`{"alg":"HS256","crit":null}`, goodClaims),
@@ -190,6 +206,21 @@ func attacks(t testing.TB) map[string]string {
 		"exp far too large":    claimed(t, "1800000100", "1e300"),
 		"exp beyond int64":     claimed(t, "1800000100", "9223372036854775807"),
 		"exp beyond float64":   claimed(t, "1800000100", "1e999"),
+		"exp with an exponent": claimed(t, "1800000100", "1.8000001e9"),
+		"exp with a capital E": claimed(t, "1800000100", "18000001E2"),
+		"exp negative":         claimed(t, "1800000100", "-1800000100"),
+		"exp of minus zero":    claimed(t, "1800000100", "-0"),
+		"exp too precise":      claimed(t, "1800000100", "1800000100.0000000001"),
+		"exp too long":         claimed(t, "1800000100", "1800000100000"),
+		"exp is a list":        claimed(t, "1800000100", "[1800000100]"),
+		"exp is true":          claimed(t, "1800000100", "true"),
+		"iat with an exponent": claimed(t, "1799999000", "1.7e9"),
+		"iat negative":         claimed(t, "1799999000", "-1"),
+		"iat is text":          claimed(t, "1799999000", `"1799999000"`),
+		"iat null":             claimed(t, "1799999000", "null"),
+		"iat in the future":    claimed(t, "1799999000", "1800000061"),
+		"nbf with an exponent": claimed(t, `"jti":"1"`, `"nbf":1e3`),
+		"claims nested deeply": claimed(t, `"jti":"1"`, `"x":`+strings.Repeat("[", 2500)+strings.Repeat("]", 2500)),
 		"nbf in the future":    claimed(t, `"jti":"1"`, `"nbf":1800000001`),
 		"nbf far too large":    claimed(t, `"jti":"1"`, `"nbf":1e300`),
 		"nbf is text":          claimed(t, `"jti":"1"`, `"nbf":"1"`),
@@ -285,6 +316,23 @@ func TestVerifyAttacks(t *testing.T) {
 	}
 }
 
+// TestAttacksOnTokens sends the same to what checks all tokens, which looks at more before a signature, and holds
+// each refusal to a time: a stranger is not to keep the host busy.
+func TestAttacksOnTokens(t *testing.T) {
+	g := newGatehouse(t)
+	g.now = testNow
+	for name, token := range attacks(t) {
+		t.Run(name, func(t *testing.T) {
+			g.t = t
+			began := time.Now()
+			g.bad(token)
+			if d := time.Since(began); d > 2*time.Second {
+				t.Errorf("it took %v", d)
+			}
+		})
+	}
+}
+
 // TestLaxSignatureSpelling proves that the attack named so is one: a lax decoder reads the same.
 func TestLaxSignatureSpelling(t *testing.T) {
 	good, evil := signed(goodHeader, goodClaims), attacks(t)["loose padding bits"]
@@ -346,6 +394,7 @@ func FuzzVerify(f *testing.F) {
 		}
 	}
 	k := testKeyring(f)
+	tokens := newGatehouse(f)
 	f.Fuzz(func(t *testing.T, token, header, claims string) {
 		if _, err := k.Verify(token, testNow); err == nil {
 			i := strings.LastIndex(token, ".")
@@ -353,6 +402,11 @@ func FuzzVerify(f *testing.F) {
 			h.Write([]byte(token[:i]))
 			if want := base64.RawURLEncoding.EncodeToString(h.Sum(nil)); token[i+1:] != want {
 				t.Errorf("accepted %q, signature should be %q", token, want)
+			}
+		}
+		if p, err := tokens.Verify(t.Context(), token, testNow); err == nil {
+			if q, err := k.Verify(token, testNow); err != nil || p.Role != q.Role || p.Namespace != q.Namespace {
+				t.Errorf("no key of a namespace is there, and it accepted %q as %+v", token, p)
 			}
 		}
 		// And what our key did sign is still read with care.

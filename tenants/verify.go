@@ -51,6 +51,9 @@ func verify(token string, now time.Time, by check) (grant, error) {
 		}
 	}
 	g := c.grant()
+	if g.Issued.After(now.Add(maxAhead)) {
+		return grant{}, errors.New("it is of the future")
+	}
 	err = g.narrow(claims)
 	return g, err
 }
@@ -106,6 +109,9 @@ func checkAlphabet(token string) error {
 	}
 	return nil
 }
+
+// maxAhead is how far the clock of whoever issues a token may be ahead of ours.
+const maxAhead = time.Minute
 
 // header is the first part of a token. Nothing in it is trusted: it says which check a token wants, and the key
 // whether it gets that.
