@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -161,7 +160,7 @@ func withNext(m json.RawMessage, next string) json.RawMessage {
 // untilEnd returns a context that ends with the request, with its token and with the server.
 func (q *request) untilEnd(s *Server) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(q.Context())
-	ended, stop := expires(q.who.Expires, s.now())
+	ended, stop := s.tokenEnds(q.who)
 	go func() { // ends with the context
 		defer stop()
 		select {
@@ -172,14 +171,4 @@ func (q *request) untilEnd(s *Server) (context.Context, context.CancelFunc) {
 		cancel()
 	}()
 	return ctx, cancel
-}
-
-// expires returns a channel that gets a value when the token ends; nil, which never does, for a
-// principal without an end. stop frees it.
-func expires(end time.Time, now time.Time) (c <-chan time.Time, stop func()) {
-	if end.IsZero() {
-		return nil, func() {}
-	}
-	t := time.NewTimer(end.Sub(now))
-	return t.C, func() { t.Stop() }
 }

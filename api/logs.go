@@ -78,7 +78,7 @@ func (s *Server) getEvents(w http.ResponseWriter, q *request) error {
 // ends or the server shuts down.
 func stream[T any](s *Server, w http.ResponseWriter, q *request, lines <-chan T, seq func(T) uint64) error {
 	t := startTail(w)
-	ended, stop := expires(q.who.Expires, s.now())
+	ended, stop := s.tokenEnds(q.who)
 	defer stop()
 	beat := time.NewTicker(s.cfg.Heartbeat)
 	defer beat.Stop()
@@ -92,8 +92,8 @@ func stream[T any](s *Server, w http.ResponseWriter, q *request, lines <-chan T,
 			if !t.send(": alive\n\n") {
 				return nil
 			}
-		case <-ended:
-			t.send("event: end\ndata: {\"reason\":\"token_expired\"}\n\n")
+		case reason := <-ended:
+			t.send("event: end\ndata: {\"reason\":\"" + reason + "\"}\n\n")
 			return nil
 		case <-s.closing:
 			t.send("event: end\ndata: {\"reason\":\"going_away\"}\n\n")

@@ -60,6 +60,10 @@ func routes() []route {
 		{"GET", "/namespaces/{namespace}/keys", admin, whole, 0, (*Server).listKeys},
 		{"PUT", "/namespaces/{namespace}/keys/{key}", admin, whole, smallBody, (*Server).putKey},
 		{"DELETE", "/namespaces/{namespace}/keys/{key}", admin, whole, 0, (*Server).deleteKey},
+		{"GET", "/namespaces/{namespace}/revocations", admin, whole, 0, (*Server).listRevocations},
+		{"POST", "/namespaces/{namespace}/revocations", admin, whole, smallBody, (*Server).postRevocation},
+		{"GET", "/revocations", operate, whole, 0, (*Server).listRevocations},
+		{"POST", "/revocations", operate, whole, smallBody, (*Server).postRevocation},
 
 		{"GET", "/modules", read, nothing, 0, (*Server).listModules},
 		{"GET", "/modules/{module}", read, ofModule, 0, (*Server).getModule},

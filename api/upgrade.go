@@ -199,9 +199,7 @@ func (p *peer) let(o offer) bool {
 	}
 	p.k.limit = int64(conn.MaxMessage())
 	p.k.keepAlive(conn.Liveness())
-	if end := p.q.who.Expires; !end.IsZero() {
-		defer time.AfterFunc(end.Sub(p.s.now()), func() { p.k.close(closeTokenEnded, "auth.token_expired") }).Stop()
-	}
+	defer p.s.tenure(p.q.who, func(reason string) { p.k.close(closeTokenEnded, "auth."+reason) })()
 	if p.raw {
 		p.k.receive(closeTooLong, p.pass)
 	} else {

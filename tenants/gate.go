@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"sync/atomic"
 	"time"
 
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
@@ -15,7 +16,16 @@ import (
 // another one, so readers take no lock.
 type gate struct {
 	keys    map[string]*source     // by id
+	revoked map[string]Revocation  // by name
 	uploads map[string]uploadCount // by the id of a token
+}
+
+// book is a gate with the ledger that it is written in.
+type book struct {
+	// ledger is the space; who holds it may replace gate.
+	ledger *ledger
+	// gate is what the space holds of tokens. It never holds what is not on disk.
+	gate atomic.Pointer[gate]
 }
 
 // uploadCount is how many uploads were tried with a token that may do so many, and those derived from it.
@@ -31,16 +41,22 @@ const (
 	maxSweep        = 64 // records of ended tokens that one change deletes
 )
 
-func newGate() *gate { return &gate{keys: map[string]*source{}, uploads: map[string]uploadCount{}} }
+func newGate() *gate {
+	return &gate{keys: map[string]*source{}, revoked: map[string]Revocation{}, uploads: map[string]uploadCount{}}
+}
 
 // clone returns a copy that may be changed until it is stored.
-func (g *gate) clone() *gate { return &gate{keys: maps.Clone(g.keys), uploads: maps.Clone(g.uploads)} }
+func (g *gate) clone() *gate {
+	return &gate{keys: maps.Clone(g.keys), revoked: maps.Clone(g.revoked), uploads: maps.Clone(g.uploads)}
+}
 
 // add takes a record of the registry's space.
 func (g *gate) add(item kv.Item) error {
 	switch item.Key[0] {
 	case 'k':
 		return g.addKey(item)
+	case 'r':
+		return g.addRevocation(item)
 	case 'u':
 		var u uploadCount
 		if err := json.Unmarshal(item.Value, &u); err != nil {
@@ -67,6 +83,15 @@ func (g *gate) sweep(now time.Time) (ops []kv.Op) {
 			ops = append(ops, kv.Op{Key: uploadKey(id)})
 		}
 	}
+	for name, v := range g.revoked {
+		if len(ops) == maxSweep {
+			return ops
+		}
+		if !now.Before(v.Until) {
+			delete(g.revoked, name)
+			ops = append(ops, kv.Op{Key: revocationKey(name)})
+		}
+	}
 	return ops
 }
 
@@ -81,21 +106,21 @@ func record(key []byte, v any) (kv.Op, error) {
 	return kv.Op{Key: key, Value: b}, nil
 }
 
-// changeGate replaces a gate, durably: f changes a copy and returns what stores that.
-func (t *tenant) changeGate(ctx context.Context, f func(*gate) ([]kv.Op, error)) error {
-	if err := t.ledger.lock(ctx); err != nil {
+// change replaces the gate, durably: f changes a copy and returns what stores that.
+func (b *book) change(ctx context.Context, f func(*gate) ([]kv.Op, error)) error {
+	if err := b.ledger.lock(ctx); err != nil {
 		return err
 	}
-	defer t.ledger.unlock()
-	next := t.gate.Load().clone()
+	defer b.ledger.unlock()
+	next := b.gate.Load().clone()
 	ops, err := f(next)
 	if err != nil || len(ops) == 0 {
 		return err
 	}
-	if err := t.ledger.commitLocked(ctx, ops); err != nil {
+	if err := b.ledger.commitLocked(ctx, ops); err != nil {
 		return err
 	}
-	t.gate.Store(next)
+	b.gate.Store(next)
 	return nil
 }
 
@@ -110,7 +135,7 @@ func (r *Registry) CountUpload(ctx context.Context, ns ID, p Principal) error {
 		return err
 	}
 	id, until := p.counter()
-	return t.changeGate(ctx, func(g *gate) ([]kv.Op, error) {
+	return t.change(ctx, func(g *gate) ([]kv.Op, error) {
 		ops := g.sweep(time.Now())
 		u, ok := g.uploads[id]
 		switch {

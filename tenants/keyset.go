@@ -1,10 +1,12 @@
 package tenants
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 )
@@ -49,8 +51,9 @@ func (s *keySet) look(kid string, now time.Time) (k *publicKey, sure bool) {
 	return k, k != nil && age < keysFresh
 }
 
-// refresh returns once the URL has answered or will not. It fetches unless somebody did within the last minute.
-func (s *keySet) refresh(ctx context.Context, ns ID, fetch FetchKeys, now time.Time) {
+// refresh returns once the URL has answered or will not. It fetches unless somebody did within the last minute, and
+// reports whether it did and got other keys than before.
+func (s *keySet) refresh(ctx context.Context, ns ID, fetch FetchKeys, now time.Time) (changed bool) {
 	s.mu.Lock()
 	if running := s.waiting; running != nil {
 		s.mu.Unlock()
@@ -58,11 +61,11 @@ func (s *keySet) refresh(ctx context.Context, ns ID, fetch FetchKeys, now time.T
 		case <-running:
 		case <-ctx.Done():
 		}
-		return
+		return false
 	}
 	if !s.tried.IsZero() && now.Sub(s.tried) < keysRetry {
 		s.mu.Unlock()
-		return
+		return false
 	}
 	done := make(chan struct{})
 	s.tried, s.waiting = now, done
@@ -74,6 +77,7 @@ func (s *keySet) refresh(ctx context.Context, ns ID, fetch FetchKeys, now time.T
 		defer s.mu.Unlock()
 		s.waiting, s.problem = nil, ""
 		if err == nil {
+			changed = !maps.EqualFunc(s.keys, keys, func(a, b *publicKey) bool { return bytes.Equal(a.der, b.der) })
 			s.keys, s.fetched = keys, now
 		} else {
 			s.problem = err.Error()
@@ -81,6 +85,7 @@ func (s *keySet) refresh(ctx context.Context, ns ID, fetch FetchKeys, now time.T
 		close(done)
 	}()
 	keys, err = s.fetch(ctx, ns, fetch)
+	return changed // as it is once keys are kept, above
 }
 
 // fetch is for everybody who waits, so it does not end with the request that began it.

@@ -27,12 +27,10 @@ type Namespace struct {
 // tenant is a namespace and its modules.
 type tenant struct {
 	Namespace
-	// ledger is the namespace's registry space; who holds it may replace catalog and gate.
-	ledger *ledger
-	// catalog is what the ledger's space holds. It never holds what is not on disk.
+	// book is the namespace's registry space; who holds its ledger may replace catalog, too.
+	book
+	// catalog is what the ledger's space holds of modules. It never holds what is not on disk.
 	catalog atomic.Pointer[catalog]
-	// gate is likewise what the space holds of tokens.
-	gate atomic.Pointer[gate]
 }
 
 // CreateNamespace makes a namespace, durable when it returns. It is CodeNamespaceExists if there
@@ -44,10 +42,10 @@ func (r *Registry) CreateNamespace(ctx context.Context, id ID, displayName strin
 	if len(displayName) > maxDisplayName || !plainText(displayName) {
 		return Namespace{}, abi.Errorf(abi.CodeInvalidRequest, "a display name is up to %d bytes of UTF-8 without control characters", maxDisplayName)
 	}
-	if err := r.host.lock(ctx); err != nil {
+	if err := r.host.ledger.lock(ctx); err != nil {
 		return Namespace{}, err
 	}
-	defer r.host.unlock()
+	defer r.host.ledger.unlock()
 	if _, ok := (*r.tenants.Load())[id]; ok {
 		return Namespace{}, abi.Errorf(abi.CodeNamespaceExists, "a namespace named %s exists", id)
 	}
@@ -61,7 +59,7 @@ func (r *Registry) CreateNamespace(ctx context.Context, id ID, displayName strin
 	if err != nil {
 		return Namespace{}, err
 	}
-	if err := r.host.commitLocked(ctx, []kv.Op{{Key: namespaceKey(id), Value: record}}); err != nil {
+	if err := r.host.ledger.commitLocked(ctx, []kv.Op{{Key: namespaceKey(id), Value: record}}); err != nil {
 		t.ledger.close()
 		return Namespace{}, err
 	}

@@ -15,6 +15,7 @@ import (
 //
 //	k <key id>                      TokenKey, JSON
 //	m <module>                      Module, JSON
+//	r t<token id>, r k<key id>      Revocation, JSON
 //	u <token id>                    uploadCount, JSON
 //	v <module> 00 <number u32 BE>   Version, JSON
 //

@@ -3,6 +3,8 @@ package tenants
 import (
 	"context"
 	"fmt"
+	"slices"
+	"sync"
 	"sync/atomic"
 
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
@@ -31,8 +33,11 @@ type Registry struct {
 	store     kv.Store
 	blobs     *blobs
 	hasActors HasActors
-	host      *ledger // the host's space; who holds it may replace tenants
+	host      book // the host's space; who holds its ledger may replace tenants
 	tenants   atomic.Pointer[map[ID]*tenant]
+
+	mu        sync.Mutex // guards listeners
+	listeners []func(ns ID)
 }
 
 // OpenRegistry loads everything from store, which stays the caller's to close, and creates the
@@ -51,7 +56,7 @@ func OpenRegistry(ctx context.Context, store kv.Store, dir string) (*Registry, e
 	if err != nil {
 		return nil, err
 	}
-	r := &Registry{store: store, blobs: b, host: host}
+	r := &Registry{store: store, blobs: b, host: book{ledger: host}}
 	all := map[ID]*tenant{}
 	r.tenants.Store(&all)
 	if err := r.load(ctx, all); err != nil {
@@ -69,9 +74,16 @@ func OpenRegistry(ctx context.Context, store kv.Store, dir string) (*Registry, e
 
 // load fills all, before anybody else sees it.
 func (r *Registry) load(ctx context.Context, all map[ID]*tenant) error {
-	for item, err := range r.store.Scan(ctx, r.host.lease.Space, kv.Range{}) {
+	g := newGate()
+	for item, err := range r.store.Scan(ctx, r.host.ledger.lease.Space, kv.Range{}) {
 		if err != nil {
 			return storeError("load namespaces", err)
+		}
+		if item.Key[0] == 'r' {
+			if err := g.addRevocation(item); err != nil {
+				return errCorrupt("revocations", item.Key, err)
+			}
+			continue
 		}
 		ns, err := decodeNamespace(item)
 		if err != nil {
@@ -79,6 +91,7 @@ func (r *Registry) load(ctx context.Context, all map[ID]*tenant) error {
 		}
 		all[ns.ID] = &tenant{Namespace: ns}
 	}
+	r.host.gate.Store(g)
 	for id, t := range all {
 		loaded, err := loadTenant(ctx, r.store, t.Namespace)
 		if err != nil {
@@ -118,7 +131,7 @@ func loadTenant(ctx context.Context, store kv.Store, ns Namespace) (t *tenant, e
 	if err != nil {
 		return nil, errCorrupt("registry of "+string(ns.ID), nil, err)
 	}
-	t = &tenant{Namespace: ns, ledger: l}
+	t = &tenant{Namespace: ns, book: book{ledger: l}}
 	t.catalog.Store(c)
 	t.gate.Store(rd.gate)
 	return t, nil
@@ -128,10 +141,38 @@ func loadTenant(ctx context.Context, store kv.Store, ns Namespace) (t *tenant, e
 // has. It must be called before the registry is used by anybody else.
 func (r *Registry) SetHasActors(f HasActors) { r.hasActors = f }
 
+// book returns what keeps a namespace's tokens, or the host's if ns is empty.
+func (r *Registry) book(ns ID) (*book, error) {
+	if ns == "" {
+		return &r.host, nil
+	}
+	t, err := r.tenant(ns)
+	if err != nil {
+		return nil, err
+	}
+	return &t.book, nil
+}
+
+// listen has f called after each change of what tokens are good in a namespace, or in all if it is empty.
+func (r *Registry) listen(f func(ns ID)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.listeners = append(r.listeners, f)
+}
+
+func (r *Registry) changed(ns ID) {
+	r.mu.Lock()
+	listeners := slices.Clone(r.listeners)
+	r.mu.Unlock()
+	for _, f := range listeners {
+		f(ns)
+	}
+}
+
 // Close waits for changes under way and gives the spaces back. Reading goes on, later changes are
 // CodeUnavailable. It never fails and may be called again.
 func (r *Registry) Close() error {
-	r.host.close() // first: no namespace is added any more
+	r.host.ledger.close() // first: no namespace is added any more
 	for _, t := range *r.tenants.Load() {
 		if t.ledger != nil { // nil if loading failed before it
 			t.ledger.close()

@@ -160,7 +160,7 @@ func (r *Registry) PutTokenKey(ctx context.Context, ns ID, n NewTokenKey) (k Tok
 	if err != nil {
 		return k, false, err
 	}
-	err = t.changeGate(ctx, func(g *gate) ([]kv.Op, error) {
+	err = t.change(ctx, func(g *gate) ([]kv.Op, error) {
 		_, had := g.keys[s.ID]
 		created = !had
 		g.keys[s.ID] = s
@@ -174,6 +174,9 @@ func (r *Registry) PutTokenKey(ctx context.Context, ns ID, n NewTokenKey) (k Tok
 		op, err := record(tokenKeyKey(s.ID), s.TokenKey)
 		return []kv.Op{op}, err
 	})
+	if err == nil {
+		r.changed(ns)
+	}
 	return s.TokenKey, created, err
 }
 
@@ -183,13 +186,17 @@ func (r *Registry) DeleteTokenKey(ctx context.Context, ns ID, id string) error {
 	if err != nil {
 		return err
 	}
-	return t.changeGate(ctx, func(g *gate) ([]kv.Op, error) {
+	err = t.change(ctx, func(g *gate) ([]kv.Op, error) {
 		if _, ok := g.keys[id]; !ok {
 			return nil, abi.Errorf(abi.CodeNotFound, "the namespace has no such key")
 		}
 		delete(g.keys, id)
 		return []kv.Op{{Key: tokenKeyKey(id)}}, nil
 	})
+	if err == nil {
+		r.changed(ns)
+	}
+	return err
 }
 
 // TokenKeys returns a namespace's keys in order of their ids; none for an unknown namespace.

@@ -22,6 +22,8 @@ type Tokens struct {
 	reg   *Registry
 	fetch FetchKeys
 	good  verified // of namespaces' keys
+
+	watches watches
 }
 
 // NewTokens returns what checks the tokens of the host's keys and of the namespaces in a registry. Without fetch,
@@ -32,7 +34,9 @@ func NewTokens(keys *Keyring, reg *Registry, fetch FetchKeys) *Tokens {
 			return nil, errors.New("this host fetches no keys")
 		}
 	}
-	return &Tokens{keys: keys, reg: reg, fetch: fetch}
+	t := &Tokens{keys: keys, reg: reg, fetch: fetch, watches: watches{all: map[ID]map[*watched]struct{}{}}}
+	reg.listen(t.recheck)
+	return t
 }
 
 // Signer names the namespace's key that a token was signed with.
@@ -46,7 +50,7 @@ type Signer struct {
 func (t *Tokens) Verify(ctx context.Context, token string, now time.Time) (Principal, error) {
 	p, err := t.verify(ctx, token, now)
 	if err == nil {
-		err = t.stands(ctx, p, now)
+		err = t.stands(p, now, t.fetched(ctx))
 	}
 	var known *abi.Error
 	switch {
@@ -148,7 +152,7 @@ func (t *Tokens) candidates(ctx context.Context, ns ID, kid string, now time.Tim
 		}
 		k, sure := s.set.look(kid, now)
 		if k != nil && !sure {
-			s.set.refresh(ctx, ns, t.fetch, now)
+			t.refresh(ctx, ns, s, now)
 			k, _ = s.set.look(kid, now)
 		}
 		if k != nil {
@@ -161,7 +165,7 @@ func (t *Tokens) candidates(ctx context.Context, ns ID, kid string, now time.Tim
 		return list
 	}
 	for _, s := range unsure {
-		s.set.refresh(ctx, ns, t.fetch, now)
+		t.refresh(ctx, ns, s, now)
 		if k, _ := s.set.look(kid, now); k != nil {
 			list = append(list, candidate{s, k})
 		}
@@ -176,28 +180,6 @@ func (t *Tokens) same(ctx context.Context, g *grant, now time.Time) bool {
 	})
 }
 
-// stands returns an error if p's token, which is good in itself, has ended before its time.
-func (t *Tokens) stands(ctx context.Context, p Principal, now time.Time) error {
-	tenant, err := t.reg.tenant(p.Namespace)
-	if p.Role == RoleOperator || err != nil {
-		return nil // whether a namespace exists is not said here
-	}
-	// The namespace may have had the name of one that was deleted. Its tokens must not work in this one; those that are
-	// older than the namespace are for another. Default was never another.
-	if p.Namespace != Default && p.Issued.Before(tenant.Created.Truncate(time.Second)) {
-		return errors.New("it is older than its namespace")
-	}
-	if p.From != nil && p.From.Key != nil {
-		for _, c := range t.candidates(ctx, p.Namespace, p.From.Key.ID, now) {
-			if c.key.thumb() == p.From.Key.Thumb && c.allows(p.Role) {
-				return nil
-			}
-		}
-		return errors.New("the key that it comes from is gone")
-	}
-	return nil
-}
-
 // Prepare fetches the keys behind a URL that was just registered.
 func (t *Tokens) Prepare(ctx context.Context, ns ID, id string, now time.Time) {
 	tenant, err := t.reg.tenant(ns)
@@ -205,6 +187,13 @@ func (t *Tokens) Prepare(ctx context.Context, ns ID, id string, now time.Time) {
 		return
 	}
 	if s := tenant.gate.Load().keys[id]; s != nil && s.set != nil {
-		s.set.refresh(ctx, ns, t.fetch, now)
+		t.refresh(ctx, ns, s, now)
+	}
+}
+
+// refresh fetches the keys behind a URL again. What watches a token of one that has gone is told.
+func (t *Tokens) refresh(ctx context.Context, ns ID, s *source, now time.Time) {
+	if s.set.refresh(ctx, ns, t.fetch, now) {
+		t.recheck(ns)
 	}
 }

@@ -1,0 +1,36 @@
+package api
+
+import (
+	"sync"
+	"time"
+
+	"github.com/vivarium-run/vivarium/tenants"
+)
+
+// Why what goes on under a token ends.
+const (
+	tokenExpired = "token_expired"
+	tokenRevoked = "token_revoked"
+)
+
+// tenure calls end with a reason when a token ends, by its time or by revocation: once, and maybe at once. End must not
+// block. Stop frees it.
+func (s *Server) tenure(who tenants.Principal, end func(reason string)) (stop func()) {
+	var once sync.Once
+	first := func(reason string) { once.Do(func() { end(reason) }) }
+	unwatch := s.tokens.Watch(who, func() { first(tokenRevoked) })
+	if who.Expires.IsZero() { // of nobody's token, in dev
+		return unwatch
+	}
+	timer := time.AfterFunc(who.Expires.Sub(s.now()), func() { first(tokenExpired) })
+	return func() {
+		timer.Stop()
+		unwatch()
+	}
+}
+
+// tokenEnds returns a channel that gets the reason when a token ends. Stop frees it.
+func (s *Server) tokenEnds(who tenants.Principal) (ended <-chan string, stop func()) {
+	c := make(chan string, 1)
+	return c, s.tenure(who, func(reason string) { c <- reason })
+}
