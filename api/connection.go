@@ -39,7 +39,12 @@ func (p *peer) obey(data []byte, text bool) {
 		return
 	}
 	p.k.begin()
+	err = p.s.countVisit(p.q)
 	if m.Event != "" {
+		if err != nil {
+			p.settled(err)
+			return
+		}
 		p.conn.Subscribe(m.Event, m.Subscribe, p.settled)
 		return
 	}
@@ -53,7 +58,10 @@ func (p *peer) obey(data []byte, text bool) {
 		}
 		p.say(p.encoding.Response(m.ID, outputOf(r)))
 	}
-	if err := p.q.enters(tenants.ActionDoor(m.Name)); err != nil {
+	if err == nil {
+		err = p.q.enters(tenants.ActionDoor(m.Name))
+	}
+	if err != nil {
 		answer(actors.Reply{}, err)
 		return
 	}
@@ -63,6 +71,10 @@ func (p *peer) obey(data []byte, text bool) {
 // pass hands a raw socket's message to the actor.
 func (p *peer) pass(data []byte, text bool) {
 	p.k.begin()
+	if err := p.s.countVisit(p.q); err != nil {
+		p.settled(err)
+		return
+	}
 	p.conn.Message(data, text, p.settled)
 }
 

@@ -29,10 +29,13 @@ var (
 	byRaw     check = through(func(*request) tenants.Door { return tenants.DoorWebSocket })
 )
 
-// admit runs the route's check.
+// admit holds a request to the limits of its token: where it may come from, how often, and the route's check.
 func (s *Server) admit(q *request) error {
-	if q.route.within == nil || !q.who.Limited() {
+	if !q.who.Limited() {
 		return nil
+	}
+	if err := s.admitVisit(q); err != nil || q.route.within == nil {
+		return err
 	}
 	return q.route.within(s, q)
 }

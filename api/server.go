@@ -143,9 +143,11 @@ type Server struct {
 	handler http.Handler
 	http    *http.Server
 
-	sockets sockets
-	holds   holds
-	proxies proxies
+	sockets    sockets
+	holds      holds
+	proxies    proxies
+	visitors   visitors // with publishable tokens, by address
+	tokenRates visitors // all of a token together
 
 	closeOnce sync.Once
 	closing   chan struct{} // closed when event streams and sockets shall end

@@ -100,6 +100,7 @@ var statuses = map[abi.Code]int{
 	abi.CodeNoHandler:            http.StatusNotFound,
 	abi.CodeChildEnded:           http.StatusConflict,
 	abi.CodeRequestNotOpen:       http.StatusConflict,
+	abi.CodeRateLimited:          http.StatusTooManyRequests,
 }
 
 // statusOf returns the status of a code.

@@ -63,10 +63,14 @@ func (p Principal) Derive(want Claims, now time.Time) (Claims, error) {
 	case p.From != nil && len(p.From.IDs) >= maxLineage:
 		return want, abi.Errorf(abi.CodeForbidden, "the token was derived %d times already", maxLineage)
 	}
+	if p.Publishable() {
+		return want, abi.Errorf(abi.CodeForbidden, "a publishable token is everybody's: nothing derives from it")
+	}
+	publishable := want.Limits != nil && want.Limits.Origins != nil
 	if want.Role == "" {
 		want.Role = p.Role
 	}
-	if want.Subject == "" {
+	if want.Subject == "" && !publishable {
 		want.Subject = p.Subject
 	}
 	rest := p.Expires.Sub(now)
@@ -80,7 +84,7 @@ func (p Principal) Derive(want Claims, now time.Time) (Claims, error) {
 		return want, errWider("role")
 	case p.Role != RoleOperator && want.Namespace != p.Namespace:
 		return want, errWider("namespace")
-	case want.Subject != p.Subject && !p.May(RightAdmin):
+	case want.Subject != p.Subject && want.Subject != "" && !p.May(RightAdmin):
 		return want, errWider("subject")
 	case want.TTL > rest:
 		return want, errWider("ttl")

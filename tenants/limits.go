@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 )
@@ -19,6 +20,10 @@ type Limits struct {
 	UploadBytes *int64 `json:"upload_bytes,omitzero"` // of one module
 	Uploads     *int   `json:"uploads,omitzero"`      // with this token and all that derive from it
 	NoLive      bool   `json:"no_live,omitzero"`      // it changes no live version, so it deletes none
+
+	// Origins make a token publishable: it may stand in the pages of these web origins, and works from no others.
+	Origins []string `json:"origins,omitzero"`
+	Rate    *int     `json:"rate,omitzero"` // requests a minute from one address; DefaultRate if it is nil
 
 	// Counter counts Uploads if it is not the token's own: that of the token which the limit came from.
 	Counter *Counter `json:"counter,omitzero"`
@@ -38,7 +43,7 @@ const (
 	maxTokenID      = 128 // bytes
 )
 
-var limitNames = []string{"actors", "keys", "actions", "modules", "upload_bytes", "uploads", "no_live", "counter"}
+var limitNames = []string{"actors", "keys", "actions", "modules", "upload_bytes", "uploads", "no_live", "origins", "rate", "counter"}
 
 // ParseLimits reads limits as JSON, strictly: one that this host does not know would be none. What is wrong is said in
 // words for whoever wrote it.
@@ -83,10 +88,54 @@ func (l *Limits) check() error {
 	if l.UploadBytes != nil && *l.UploadBytes < 0 || l.Uploads != nil && (*l.Uploads < 0 || *l.Uploads > maxUploads) {
 		return errors.New("a limit of uploads is out of range")
 	}
+	if err := l.checkOrigins(); err != nil {
+		return err
+	}
 	if c := l.Counter; c != nil && (l.Uploads == nil || !validTokenID(c.ID) || c.Until < 0 || c.Until > maxTime.Unix()) {
 		return errors.New("the counter of uploads is malformed")
 	}
 	return nil
+}
+
+// Rates of publishable tokens, in requests a minute.
+const (
+	DefaultRate = 120
+	maxRate     = 6_000
+	maxOrigins  = 16
+)
+
+// checkOrigins returns what is wrong with l as limits of a publishable token, or of one that is none. Such a token is
+// everybody's, so it must name what it reaches.
+func (l *Limits) checkOrigins() error {
+	switch {
+	case l.Origins == nil && l.Rate == nil:
+		return nil
+	case l.Origins == nil:
+		return errors.New("the limit rate is for tokens with origins")
+	case len(l.Origins) < 1 || len(l.Origins) > maxOrigins:
+		return fmt.Errorf("a publishable token has 1 to %d origins", maxOrigins)
+	case len(l.Actors) == 0:
+		return errors.New("a publishable token names its actors")
+	case l.Rate != nil && (*l.Rate < 1 || *l.Rate > maxRate):
+		return fmt.Errorf("a rate is 1 to %d requests a minute", maxRate)
+	}
+	for _, o := range l.Origins {
+		if !validOrigin(o) {
+			return fmt.Errorf("the limit origins has a malformed entry: %.64q", o)
+		}
+	}
+	return nil
+}
+
+// validOrigin reports whether s is a web origin as browsers write it, https or on loopback. "null", which is any
+// sandboxed page's, is none.
+func validOrigin(s string) bool {
+	u, err := url.Parse(s)
+	if err != nil || len(s) > maxLimitEntry || u.Host == "" || u.Scheme+"://"+u.Host != s || strings.ToLower(s) != s || strings.Contains(s, "*") {
+		return false
+	}
+	loopback := u.Hostname() == "localhost" || u.Hostname() == "127.0.0.1" || u.Hostname() == "::1"
+	return u.Hostname() != "" && (u.Scheme == "https" && u.Port() != "443" || u.Scheme == "http" && loopback && u.Port() != "80")
 }
 
 // validTokenID reports whether s can be the id of a token that something is recorded for.

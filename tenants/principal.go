@@ -1,6 +1,7 @@
 package tenants
 
 import (
+	"slices"
 	"time"
 
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
@@ -44,6 +45,21 @@ func (p Principal) Manages(module string) bool { return p.Limits.manages(module)
 
 // SetsLive reports whether p's limits let it change which version of a module is live.
 func (p Principal) SetsLive() bool { return p.Limits == nil || !p.Limits.NoLive }
+
+// Publishable reports whether p's token may be known to everybody. Then each request
+// must be of an origin that it Visits, and within its Rate.
+func (p Principal) Publishable() bool { return p.Limits != nil && p.Limits.Origins != nil }
+
+// Rate returns how many requests a minute may come from one address with a publishable token.
+func (p Principal) Rate() int {
+	if p.Limits.Rate == nil {
+		return DefaultRate
+	}
+	return *p.Limits.Rate
+}
+
+// Visits reports whether a page of a web origin may use p's token.
+func (p Principal) Visits(origin string) bool { return slices.Contains(p.Limits.Origins, origin) }
 
 // UploadBytes returns how many bytes a module that p uploads may have, at most most.
 func (p Principal) UploadBytes(most int64) int64 {

@@ -102,7 +102,7 @@ func (c *Claims) narrow(w *wireClaims) (err error) {
 	if c.Limits == nil {
 		return nil
 	}
-	if err := checkLimits(c.Role, c.Limits); err != nil {
+	if err := checkLimits(c.Role, c.Subject, c.Limits); err != nil {
 		return err
 	}
 	w.Limits, err = json.Marshal(c.Limits)

@@ -70,10 +70,10 @@ func (g *grant) narrow(claims map[string]json.RawMessage) (err error) {
 		return nil
 	}
 	if g.Limits, err = ParseLimits(doc); err == nil {
-		err = checkLimits(g.Role, g.Limits)
+		err = checkLimits(g.Role, g.Subject, g.Limits)
 	}
-	if err == nil && g.Limits.Uploads != nil && !validTokenID(g.TokenID) {
-		err = errors.New("uploads cannot be counted without a jti")
+	if err == nil && (g.Limits.Uploads != nil || g.Publishable()) && !validTokenID(g.TokenID) {
+		err = errors.New("without a jti uploads cannot be counted, nor a token revoked that everybody has")
 	}
 	if err != nil {
 		return fmt.Errorf("claims: limits: %w", err)
@@ -205,10 +205,13 @@ func checkGrant(role Role, ns string) error {
 	return nil
 }
 
-// checkLimits checks limits and that a role can have any.
-func checkLimits(role Role, l *Limits) error {
-	if role == RoleOperator {
+// checkLimits checks limits and that a token of a role and for a subject can have them.
+func checkLimits(role Role, subject string, l *Limits) error {
+	switch {
+	case role == RoleOperator:
 		return errors.New("an operator has no limits")
+	case l.Origins != nil && (role != RoleInvoke || subject != ""):
+		return errors.New("a publishable token has the role invoke, and no subject: it is everybody's")
 	}
 	return l.check()
 }

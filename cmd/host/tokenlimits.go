@@ -12,6 +12,7 @@ type limitFlags struct {
 	limits tenants.Limits
 	bytes  int64
 	count  int
+	rate   int
 }
 
 func (f *limitFlags) add(cmd *cobra.Command) {
@@ -23,7 +24,9 @@ func (f *limitFlags) add(cmd *cobra.Command) {
 	flags.Int64Var(&f.bytes, "max-upload-bytes", -1, "most bytes of a module; negative is no limit")
 	flags.IntVar(&f.count, "max-uploads", -1, "uploads that it may try; negative is no limit")
 	flags.BoolVar(&f.limits.NoLive, "no-live", false, "it may upload, but not change which version is live")
-	noEnv(cmd, "only-actor", "only-key", "only-action", "only-module", "max-upload-bytes", "max-uploads", "no-live")
+	flags.StringArrayVar(&f.limits.Origins, "only-origin", nil, "web origin whose pages may have it, which makes it publishable; may be repeated")
+	flags.IntVar(&f.rate, "max-rate", 0, "requests a minute from one address with a publishable token; 0 is the host's default")
+	noEnv(cmd, "only-origin", "max-rate", "only-actor", "only-key", "only-action", "only-module", "max-upload-bytes", "max-uploads", "no-live")
 }
 
 // get returns the limits, nil if none was asked for.
@@ -35,7 +38,10 @@ func (f *limitFlags) get() *tenants.Limits {
 	if f.count >= 0 {
 		l.Uploads = &f.count
 	}
-	if l.Actors == nil && l.Keys == nil && l.Actions == nil && l.Modules == nil && l.UploadBytes == nil && l.Uploads == nil && !l.NoLive {
+	if f.rate != 0 {
+		l.Rate = &f.rate
+	}
+	if l.Origins == nil && l.Rate == nil && l.Actors == nil && l.Keys == nil && l.Actions == nil && l.Modules == nil && l.UploadBytes == nil && l.Uploads == nil && !l.NoLive {
 		return nil
 	}
 	return &l

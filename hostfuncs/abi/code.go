@@ -81,6 +81,7 @@ const (
 	CodeNoHandler            Code = 73
 	CodeChildEnded           Code = 74
 	CodeRequestNotOpen       Code = 75
+	CodeRateLimited          Code = 76
 )
 
 // info is the public face of a code.
@@ -164,6 +165,7 @@ var errorTable = map[Code]info{
 	CodeNoHandler:            {"actor", "no_handler", "The actor has no handler for this"},
 	CodeChildEnded:           {"actor", "child_ended", "The child has used up its limits"},
 	CodeRequestNotOpen:       {"actor", "request_not_open", "The request is not open"},
+	CodeRateLimited:          {"guard", "rate_limit", "Too many requests"},
 }
 
 // Group returns the public group of the code, such as "actor".

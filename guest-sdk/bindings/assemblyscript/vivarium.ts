@@ -90,6 +90,7 @@ export const CODE_AUTH_FORBIDDEN_ORIGIN: i64 = 72; // Pages of this origin may n
 export const CODE_ACTOR_NO_HANDLER: i64 = 73; // The actor has no handler for this
 export const CODE_ACTOR_CHILD_ENDED: i64 = 74; // The child has used up its limits
 export const CODE_ACTOR_REQUEST_NOT_OPEN: i64 = 75; // The request is not open
+export const CODE_GUARD_RATE_LIMIT: i64 = 76; // Too many requests
 export const MAX_KV_KEY: i64 = 2048; // a KV key
 export const MAX_KV_VALUE: i64 = 1048576; // a KV value
 export const MAX_KV_BATCH: i64 = 128; // items of one batch call

@@ -257,6 +257,9 @@ pub const CODE_ACTOR_CHILD_ENDED: i64 = 74;
 /// The request is not open
 pub const CODE_ACTOR_REQUEST_NOT_OPEN: i64 = 75;
 
+/// Too many requests
+pub const CODE_GUARD_RATE_LIMIT: i64 = 76;
+
 /// a KV key
 pub const MAX_KV_KEY: i64 = 2048;
 
