@@ -13,20 +13,23 @@ import (
 // actor behind it, so an actor beyond the limits is not found.
 
 // check holds a request to the limits of its token.
-type check func(*Server, *request) error
+type check struct {
+	name string
+	hold func(*Server, *request) error // nil if there is nothing to hold
+}
 
 // Checks of the table.
 var (
-	nothing   check // there is nothing to limit, or the handler lists only what is within
-	inBody    check // the handler holds what the body names to the limits
-	whole     check = (*Server).checkWhole
-	ofModule  check = (*Server).checkModule
-	ofActor   check = (*Server).checkActor
-	byAction  check = through(func(q *request) tenants.Door { return tenants.ActionDoor(q.params["action"]) })
-	byQueue   check = through(func(q *request) tenants.Door { return tenants.QueueDoor(q.params["queue"]) })
-	byRequest check = through(func(*request) tenants.Door { return tenants.DoorRequest })
-	byConnect check = through(func(*request) tenants.Door { return tenants.DoorConnect })
-	byRaw     check = through(func(*request) tenants.Door { return tenants.DoorWebSocket })
+	nothing   = check{"nothing", nil} // there is nothing to limit, or the handler lists only what is within
+	inBody    = check{"inBody", nil}  // the handler holds what the body names to the limits
+	whole     = check{"whole", (*Server).checkWhole}
+	ofModule  = check{"ofModule", (*Server).checkModule}
+	ofActor   = check{"ofActor", (*Server).checkActor}
+	byAction  = through("byAction", func(q *request) tenants.Door { return tenants.ActionDoor(q.params["action"]) })
+	byQueue   = through("byQueue", func(q *request) tenants.Door { return tenants.QueueDoor(q.params["queue"]) })
+	byRequest = through("byRequest", func(*request) tenants.Door { return tenants.DoorRequest })
+	byConnect = through("byConnect", func(*request) tenants.Door { return tenants.DoorConnect })
+	byRaw     = through("byRaw", func(*request) tenants.Door { return tenants.DoorWebSocket })
 )
 
 // admit holds a request to the limits of its token: where it may come from, how often, and the route's check.
@@ -34,10 +37,10 @@ func (s *Server) admit(q *request) error {
 	if !q.who.Limited() {
 		return nil
 	}
-	if err := s.admitVisit(q); err != nil || q.route.within == nil {
+	if err := s.admitVisit(q); err != nil || q.route.within.hold == nil {
 		return err
 	}
-	return q.route.within(s, q)
+	return q.route.within.hold(s, q)
 }
 
 // checkWhole refuses any token with limits: what the route does concerns the whole namespace.
@@ -79,8 +82,8 @@ func (q *request) admits(a tenants.Address) error {
 }
 
 // through returns the check of a gateway route, by which a request enters an actor through a door.
-func through(door func(*request) tenants.Door) check {
-	return func(s *Server, q *request) error {
+func through(name string, door func(*request) tenants.Door) check {
+	return check{name, func(s *Server, q *request) error {
 		if err := q.enters(door(q)); err != nil {
 			return err
 		}
@@ -92,7 +95,7 @@ func through(door func(*request) tenants.Door) check {
 			return err
 		}
 		return s.reaches(q, id)
-	}
+	}}
 }
 
 // enters refuses a door beyond the limits. Actions over a connection ask it one by one.
