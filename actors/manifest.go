@@ -68,6 +68,14 @@ func checkActor(a *abi.ActorManifest) string {
 			return fmt.Sprintf("%q is no origin, such as https://example.com", clip(o))
 		}
 	}
+	if len(a.Open) > abi.MaxOpenPaths {
+		return fmt.Sprintf("more than %d open paths", abi.MaxOpenPaths)
+	}
+	for _, p := range a.Open {
+		if !abi.ValidOpenPath(p) {
+			return fmt.Sprintf("%q is no open path, such as /hooks/stripe or /hooks/*", clip(p))
+		}
+	}
 	return checkOptions(&a.Options)
 }
 

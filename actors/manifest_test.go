@@ -28,6 +28,10 @@ func TestReadManifest(t *testing.T) {
 		"origin":            {`{"origins":["https://example.com","http://localhost:3000"]}`, ""},
 		"origin with path":  {`{"origins":["https://example.com/"]}`, "no origin"},
 		"origin of all":     {`{"origins":["*"]}`, "no origin"},
+		"open":              {`{"open":["/hooks/*","/ping"]}`, ""},
+		"open to all":       {`{"open":["/*"]}`, "no open path"},
+		"open with dots":    {`{"open":["/a/../b"]}`, "no open path"},
+		"too much is open":  {`{"open":["/a","/b","/c","/d","/e","/f","/g","/h","/i","/j","/k","/l","/m","/n","/o","/p","/q"]}`, "open paths"},
 		"key names":         {`{"key":["org","room"]}`, ""},
 		"bad key name":      {`{"key":["org",""]}`, "each with a name"},
 	}

@@ -24,6 +24,11 @@ func (s *Server) authenticate(q *request) error {
 		return nil
 	}
 	who, err := s.principal(q)
+	if abi.CodeOf(err) == abi.CodeUnauthenticated {
+		if ok, e := s.open(q); ok || e != nil {
+			return e
+		}
+	}
 	if err != nil {
 		return err
 	}

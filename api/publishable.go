@@ -1,6 +1,7 @@
 package api
 
 import (
+	"net/http"
 	"net/netip"
 	"sync"
 	"time"
@@ -31,13 +32,16 @@ func (s *Server) countVisit(q *request) error {
 	if !q.who.Publishable() {
 		return nil
 	}
-	rate, now := q.who.Rate(), s.now()
-	token := visitor{namespace: string(q.ns), token: q.who.TokenID}
-	one := token
-	one.addr = holdAddr(s.client(q.Request))
+	return s.count(visitor{namespace: string(q.ns), token: q.who.TokenID}, q.who.Rate(), q.Request)
+}
+
+// count holds what all of a kind ask to a rate: by address, and together.
+func (s *Server) count(all visitor, rate int, r *http.Request) error {
+	one, now := all, s.now()
+	one.addr = holdAddr(s.client(r))
 	wait := s.visitors.take(one, rate, now)
 	if wait == 0 {
-		wait = s.tokenRates.take(token, clientsAtOnce*rate, now)
+		wait = s.tokenRates.take(all, clientsAtOnce*rate, now)
 	}
 	if wait > 0 {
 		return &abi.Error{Code: abi.CodeRateLimited, Retry: wait}
@@ -45,7 +49,7 @@ func (s *Server) countVisit(q *request) error {
 	return nil
 }
 
-// visitor is a token, or one of the addresses that use it.
+// visitor is a token, or one of the addresses that use it. One without a token is who comes to a namespace's open paths.
 type visitor struct {
 	namespace, token string
 	addr             netip.Addr

@@ -51,10 +51,21 @@ func (s *Server) anyRequest(w http.ResponseWriter, q *request) error {
 // rawHead is what the actor sees of the request: its path is what comes behind rawPath.
 func (q *request) rawHead() abi.RequestHead {
 	h := q.head()
-	if h.URL = strings.TrimPrefix(h.URL, rawPath); !strings.HasPrefix(h.URL, "/") {
-		h.URL = "/" + h.URL
-	}
+	h.URL = behindRaw(h.URL)
 	return h
+}
+
+// rawPath returns the path that the actor sees, without a query.
+func (q *request) rawPath() string {
+	path, _, _ := strings.Cut(behindRaw(q.actorURL()), "?")
+	return path
+}
+
+func behindRaw(url string) string {
+	if url = strings.TrimPrefix(url, rawPath); !strings.HasPrefix(url, "/") {
+		url = "/" + url
+	}
+	return url
 }
 
 // passed are the response headers that an actor may set; also any that begins with x-app-. What would act

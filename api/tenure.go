@@ -16,12 +16,12 @@ const (
 // tenure calls end with a reason when a token ends, by its time or by revocation: once, and maybe at once. End must not
 // block. Stop frees it.
 func (s *Server) tenure(who tenants.Principal, end func(reason string)) (stop func()) {
+	if who.Expires.IsZero() { // there is no token
+		return func() {}
+	}
 	var once sync.Once
 	first := func(reason string) { once.Do(func() { end(reason) }) }
 	unwatch := s.tokens.Watch(who, func() { first(tokenRevoked) })
-	if who.Expires.IsZero() { // of nobody's token, in dev
-		return unwatch
-	}
 	timer := time.AfterFunc(who.Expires.Sub(s.now()), func() { first(tokenExpired) })
 	return func() {
 		timer.Stop()

@@ -79,6 +79,7 @@ func (a *actor[S]) manifest(m *abi.Manifest) abi.ActorManifest {
 		Hooks:     a.hooks.list(),
 		Options:   a.def.Options.abi(),
 		Origins:   a.def.Origins,
+		Open:      a.def.Open,
 		CheckArgs: a.def.CheckArgs,
 		Input:     schemaOfInput(a.def.Create),
 		Params:    schemaOfParams(a.def.BeforeConnect, a.def.ConnState),

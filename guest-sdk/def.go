@@ -83,6 +83,9 @@ type Def[S any] struct {
 	// Origins are the web origins whose pages may reach the actor, such as https://example.com. Nil
 	// means any.
 	Origins []string
+	// Open are paths of raw requests that need no token, if the namespace grants that: "/hooks/stripe",
+	// or "/hooks/*" for all below. Such a request has no Caller: check what it says of itself.
+	Open []string
 	// CheckArgs lets the host hold arguments and input to the types of the functions here before the
 	// guest runs.
 	CheckArgs bool

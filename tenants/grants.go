@@ -13,6 +13,8 @@ type Grants struct {
 	// Egress are hosts that the module may reach, in the form of a manifest's.
 	Egress  []string `json:"egress,omitempty"`
 	Uploads bool     `json:"uploads,omitempty"`
+	// Open lets raw requests without a token reach the paths that the module's manifest lists as open.
+	Open bool `json:"open,omitempty"`
 }
 
 // Limits of grants. Sizes are in bytes.
@@ -31,7 +33,7 @@ func (r *Registry) SetGrants(ctx context.Context, ns ID, module string, g Grants
 	var m Module
 	err := r.change(ctx, ns, module, func(t *tenant, p *program) error {
 		next := *p
-		next.Grants = Grants{Uploads: g.Uploads}
+		next.Grants = Grants{Uploads: g.Uploads, Open: g.Open}
 		if len(g.Egress) > 0 { // as a restart would read it
 			next.Grants.Egress = slices.Clone(g.Egress)
 		}

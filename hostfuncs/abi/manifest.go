@@ -38,6 +38,9 @@ type ActorManifest struct {
 	// Origins are the web origins whose pages may reach the actor, such as https://example.com. Nil means
 	// any; the guest is not asked for others.
 	Origins []string `json:"origins,omitempty"`
+	// Open are paths of raw requests that need no token, if the namespace grants that: for webhooks. See
+	// ValidOpenPath. Such a request has no caller.
+	Open []string `json:"open,omitempty"`
 	// CheckArgs lets the host hold arguments and input to their schemas before the guest runs. Bodies of
 	// queues and params are not held to theirs yet.
 	CheckArgs bool `json:"check_args,omitempty"`
