@@ -36,6 +36,9 @@ func devCommand(ui *ui) *cobra.Command {
 			if err := loopbackOnly(f.listen); err != nil {
 				return err
 			}
+			if err := checkFormat(f.data); err != nil {
+				return err // before anything is written there
+			}
 			var err error
 			if d.guests, err = devGuests(f.data, args); err != nil {
 				return err

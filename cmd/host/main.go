@@ -25,8 +25,7 @@ func main() {
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// run is the whole command; it returns the exit code: 0, 1 for a failure, 2 for a wrong command
-// line.
+// run is the whole command; it returns the exit code.
 func run(args []string, stdout, stderr io.Writer) int {
 	ui := &ui{out: stdout, err: stderr}
 	cmd := rootCommand(ui)
@@ -34,15 +33,10 @@ func run(args []string, stdout, stderr io.Writer) int {
 	cmd.SetOut(stdout)
 	cmd.SetErr(stderr)
 	err := cmd.Execute()
-	if err == nil {
-		return 0
+	if err != nil {
+		ui.fail(err)
 	}
-	ui.fail(err)
-	var usage *usageError
-	if errors.As(err, &usage) {
-		return 2
-	}
-	return 1
+	return exitCode(err)
 }
 
 // usageError is a wrong command line.
@@ -94,8 +88,11 @@ func (u *ui) fail(err error) {
 	if u.json {
 		var public *abi.Error
 		var remote *client.Error
+		var local *fault
 		var v any = map[string]any{"message": hint(err)}
 		switch {
+		case errors.As(err, &local):
+			v = local
 		case errors.As(err, &remote):
 			v = remote
 		case errors.As(err, &public):

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"os"
 	"os/signal"
 	"path/filepath"
 	"sync"
@@ -85,7 +84,7 @@ func startNode(c nodeConfig) (n *node, err error) {
 			return n, err
 		}
 	}
-	if err := os.MkdirAll(c.data, 0o700); err != nil {
+	if err := openData(c.data); err != nil {
 		return n, err
 	}
 	store, err := badgerkv.Open(badgerkv.Config{Dir: filepath.Join(c.data, "store"), Logger: c.log})

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// formatVersion is that of the data folder as a whole: what lies in it and how it is written. It is raised by a
+// change that an older program would misread.
+const formatVersion = 1
+
+const (
+	formatFile   = "FORMAT"
+	formatPrefix = "vivarium data "
+	// formatUnfinished stands in place of a number while a restore fills the folder.
+	formatUnfinished = "unfinished"
+	maxFormatFile    = 64 // bytes
+)
+
+// exitFormat is the exit code for a data folder that this program cannot use, now or after a restart: a supervisor
+// that sees it need not try again.
+const exitFormat = 3
+
+// unusable is why a data folder is not for this program.
+func unusable(code, format string, args ...any) error {
+	return &fault{Code: code, Text: fmt.Sprintf(format, args...), exit: exitFormat}
+}
+
+// checkFormat refuses a data folder that is not one of this program's, and touches nothing. A folder without the
+// file is of version 1, which wrote none at first, or is to be made.
+func checkFormat(data string) error {
+	text, err := readFormat(filepath.Join(data, formatFile))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	}
+	rest, ok := strings.CutPrefix(text, formatPrefix)
+	number, whole := strings.CutSuffix(rest, "\n")
+	version, err := strconv.Atoi(number)
+	switch {
+	case ok && whole && number == formatUnfinished:
+		return unusable("data/unfinished", "a restore into %s did not finish: empty the folder and restore again", data)
+	case !ok, !whole, err != nil, strconv.Itoa(version) != number, version < 1:
+		return unusable("data/not_a_format", "%s is no format file: %s is no data folder, or it is damaged", filepath.Join(data, formatFile), data)
+	case version > formatVersion:
+		return unusable("data/newer_format", "%s has the format %d, and this program knows formats up to %d: use a newer program; nothing was changed",
+			data, version, formatVersion)
+	}
+	return nil
+}
+
+// openData makes the data folder, or takes one of a format that this program knows.
+func openData(data string) error {
+	if err := checkFormat(data); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(data, 0o700); err != nil {
+		return err
+	}
+	return writeFormat(data, strconv.Itoa(formatVersion))
+}
+
+// readFormat returns the text of a format file, or of its beginning.
+func readFormat(file string) (string, error) {
+	info, err := os.Lstat(file) // a pipe would keep us waiting
+	if err != nil {
+		return "", err
+	}
+	if !info.Mode().IsRegular() || info.Size() > maxFormatFile {
+		return "", nil // which is no format
+	}
+	b, err := os.ReadFile(file)
+	return string(b), err
+}
+
+// writeFormat says, durably, of which format the folder is, unless it says so already.
+func writeFormat(data, format string) error {
+	file, text := filepath.Join(data, formatFile), formatPrefix+format+"\n"
+	if have, err := readFormat(file); err == nil && have == text {
+		return nil
+	}
+	f, err := os.CreateTemp(data, formatFile+"-")
+	if err != nil {
+		return fmt.Errorf("write the format: %w", err)
+	}
+	defer os.Remove(f.Name()) // nothing, once it is renamed
+	_, err = f.WriteString(text)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), file)
+	}
+	if err == nil {
+		err = syncFolder(data)
+	}
+	if err != nil {
+		return fmt.Errorf("write the format: %w", err)
+	}
+	return nil
+}
+
+// syncFolder returns once the names in a folder are on disk.
+func syncFolder(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return f.Sync()
+}
