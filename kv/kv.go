@@ -220,6 +220,12 @@ type Store interface {
 	// Limits returns the bounds of one delta.
 	Limits() Limits
 
+	// Writable returns nil, or what a Commit that came now would be refused with: ErrReadOnly while the
+	// engine takes no deltas for lack of room, ErrClosed, an UnknownError. It costs no more than a load, so
+	// that work which must end in a delta need not begin. A store that is read-only may still take a
+	// Destroy, which is what gives room back.
+	Writable() error
+
 	// Failed is closed after an unknown outcome; Err then says why.
 	Failed() <-chan struct{}
 	Err() error

@@ -26,6 +26,12 @@ type Config struct {
 	// 64 MiB: Badger's own zero would keep all of them.
 	IndexCacheSize int64
 
+	// MinFree is how many bytes must be free on the disk of Dir for the store to take deltas; see space.go.
+	// Zero means that nobody looks.
+	MinFree int64
+	// Free returns the bytes that are free; nil asks the system. For tests.
+	Free func() (int64, error)
+
 	hooks hooks
 }
 
@@ -66,6 +72,9 @@ func (c *Config) setDefaults() {
 	if c.IndexCacheSize == 0 {
 		c.IndexCacheSize = defaultCache
 	}
+	if c.Free == nil {
+		c.Free = func() (int64, error) { return freeSpace(c.Dir) }
+	}
 }
 
 func (c *Config) validate() error {
@@ -76,6 +85,8 @@ func (c *Config) validate() error {
 		return fmt.Errorf("badgerkv: memtable of %d bytes, need at least %d", c.MemTableSize, minMemTable)
 	case c.BlockCacheSize < 0, c.IndexCacheSize < 0:
 		return errors.New("badgerkv: negative cache size")
+	case c.MinFree < 0:
+		return errors.New("badgerkv: negative free space")
 	}
 	return nil
 }

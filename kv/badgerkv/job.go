@@ -52,6 +52,9 @@ func (s *Store) submit(j *job) {
 	if s.closing && j.refused == nil {
 		j.refused = kv.ErrClosed
 	}
+	if j.refused == nil {
+		j.refused = s.space.refuse(j)
+	}
 	if j.remove == nil {
 		if j.entry = s.heldLocked(j.lease); j.entry != nil {
 			j.entry.inflight++

@@ -32,6 +32,7 @@ type Store struct {
 	group    bounds
 
 	snaps   snapshots
+	space   space
 	dying   dying
 	acks    acks
 	failure failure
@@ -41,6 +42,7 @@ type Store struct {
 	loops sync.WaitGroup // the goroutines that stop ends
 	sweep chan struct{}  // there may be garbage; holds one token
 
+	closed    atomic.Bool // closing, for those who only look
 	closeOnce sync.Once
 	closeErr  error
 
@@ -70,35 +72,40 @@ func Open(c Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	db, err := openEngine(c)
+	s := &Store{owner: owner, config: c, stop: make(chan struct{}), sweep: make(chan struct{}, 1), entries: make(map[kv.Space]*entry)}
+	s.work.L = &s.mu
+	s.failure.init()
+	s.acks.init()
+	if err = s.enterSpace(); err == nil { // first: the engine writes when it is opened
+		err = s.attach()
+	}
 	if err != nil {
 		owner.Close()
 		return nil, err
 	}
-	s := &Store{
-		db:       db,
-		owner:    owner,
-		config:   c,
-		txnLimit: cost{int(db.MaxBatchSize()) - 1024, int(db.MaxBatchCount()) - 16},
-		stop:     make(chan struct{}),
-		sweep:    make(chan struct{}, 1),
-		entries:  make(map[kv.Space]*entry),
+	return s, nil
+}
+
+// attach opens the engine and starts on it.
+func (s *Store) attach() (err error) {
+	if s.db, err = openEngine(s.config); err != nil {
+		return err
 	}
+	s.txnLimit = cost{int(s.db.MaxBatchSize()) - 1024, int(s.db.MaxBatchCount()) - 16}
 	s.limits = limitsFor(s.txnLimit)
 	s.group = bounds{
 		jobs:  groupJobs,
-		cost:  cost{int(db.MaxBatchSize()) / 2, int(db.MaxBatchCount()) / 2},
+		cost:  cost{int(s.db.MaxBatchSize()) / 2, int(s.db.MaxBatchCount()) / 2},
 		mixed: groupMixed,
 	}
-	s.work.L = &s.mu
-	s.failure.init()
-	s.acks.init()
+	ts := s.db.MaxVersion()
+	s.db.SetDiscardTs(ts)
+	s.snaps.init(ts)
 	if err := s.start(); err != nil {
-		db.Close()
-		owner.Close()
-		return nil, err
+		s.db.Close()
+		return err
 	}
-	return s, nil
+	return nil
 }
 
 // openEngine opens Badger on what a killed process may have left.
@@ -112,14 +119,14 @@ func openEngine(c Config) (*badger.DB, error) {
 
 // start reads and writes the store's own rows and starts the goroutines.
 func (s *Store) start() error {
-	ts := s.db.MaxVersion()
-	s.db.SetDiscardTs(ts)
-	s.snaps.init(ts)
 	if err := s.nextBoot(); err != nil {
 		return err
 	}
 	if err := s.loadDying(); err != nil {
 		return err
+	}
+	if s.space.min > 0 {
+		s.loops.Go(s.spaceLoop)
 	}
 	s.loops.Go(s.commitLoop)
 	s.loops.Go(s.sweepLoop)
@@ -142,6 +149,7 @@ func (s *Store) Err() error { return s.failure.get() }
 // closes the engine. It must not be called from a done callback or from within a scan.
 func (s *Store) Close() error {
 	s.closeOnce.Do(func() {
+		s.closed.Store(true)
 		s.mu.Lock()
 		s.closing = true
 		s.mu.Unlock()

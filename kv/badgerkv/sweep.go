@@ -77,6 +77,9 @@ func (s *Store) sweepLoop() {
 		if errors.Is(err, kv.ErrClosed) || s.Err() != nil {
 			return
 		}
+		if errors.Is(err, kv.ErrReadOnly) {
+			continue // whoever sees that there is space again wakes it
+		}
 		if err != nil {
 			s.config.Logger.Error("sweep failed", "error", err, "retry_after", sweepRetry)
 			retry = time.After(sweepRetry)

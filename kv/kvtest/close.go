@@ -25,8 +25,10 @@ var closeTests = []test{
 	{"later calls are refused", func(h *harness) {
 		o := h.claim(space("a"))
 		o.commit(put("k", "v"))
+		h.wantErr(h.s.Writable(), nil)
 		h.wantErr(h.s.Close(), nil)
 		h.wantErr(h.s.Close(), nil)
+		h.wantErr(h.s.Writable(), kv.ErrClosed)
 		ctx := h.Context()
 		_, err := h.s.Get(ctx, space("a"), []byte("k"))
 		h.wantErr(err, kv.ErrClosed)

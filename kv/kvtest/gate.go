@@ -26,6 +26,7 @@ type Gate struct {
 
 	mu      sync.Mutex // guards the fields below; held while the queue is forwarded, to keep order
 	held    bool
+	full    bool
 	queue   []func() // forwards one call each; runs with mu held
 	commits int      // calls of Commit so far
 	faults  map[int]fault
@@ -110,6 +111,28 @@ func (g *Gate) Commits() int {
 // delta is written and its lease is broken. Common errors are kv.ErrReadOnly and kv.ErrFenced.
 func (g *Gate) Refuse(n int, err error) { g.fault(n, fault{err: err}) }
 
+// Fill makes the store read-only, as a full disk does, until it is called with false: deltas are refused,
+// destroys are not.
+func (g *Gate) Fill(full bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.full = full
+}
+
+// Writable answers for the gate, and then for the store behind it.
+func (g *Gate) Writable() error {
+	if err := g.stopped(); err != nil {
+		return err
+	}
+	g.mu.Lock()
+	full := g.full
+	g.mu.Unlock()
+	if full {
+		return kv.ErrReadOnly
+	}
+	return g.inner.Writable()
+}
+
 // Unknown makes the nth call of Commit from now on end in an unknown outcome, which stops the
 // store. If written is set the delta is on disk nevertheless, and seen after a reopen.
 func (g *Gate) Unknown(n int, written bool) {
@@ -147,6 +170,9 @@ func (g *Gate) Commit(l kv.Lease, d *kv.Delta, done func(error)) {
 	g.commits++
 	f, faulty := g.faults[g.commits]
 	delete(g.faults, g.commits)
+	if !faulty && g.full {
+		f, faulty = fault{err: kv.ErrReadOnly}, true
+	}
 	g.passLocked(func() {
 		send := d
 		if g.unknown != nil || faulty && !f.written {

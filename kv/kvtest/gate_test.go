@@ -152,3 +152,24 @@ func wantUnknown(t *testing.T, err error) {
 		t.Errorf("got %v, want an UnknownError", err)
 	}
 }
+
+// A full store is what an engine is on a full disk: read-only, and as before when there is room.
+func TestGateFills(t *testing.T) {
+	g := openGate(t, t.TempDir())
+	l := claim(t, g)
+	wantErr(t, <-commit(g, l, 1, "1"), nil)
+	g.Fill(true)
+	wantErr(t, g.Writable(), kv.ErrReadOnly)
+	wantErr(t, <-commit(g, l, 2, "2"), kv.ErrReadOnly)
+	wantErr(t, <-commit(g, l, 3, "3"), kv.ErrReadOnly)
+	wantValue(t, g, "1")
+	g.Fill(false)
+	wantErr(t, g.Writable(), nil)
+	wantErr(t, <-commit(g, l, 2, "2"), kv.ErrFenced)
+	l = claim(t, g)
+	wantErr(t, <-commit(g, l, 2, "2"), nil)
+	g.Fill(true)
+	done := make(chan error, 1)
+	g.Destroy(l, func(err error) { done <- err })
+	wantErr(t, <-done, nil)
+}

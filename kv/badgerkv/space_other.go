@@ -1,0 +1,8 @@
+//go:build !linux && !darwin
+
+package badgerkv
+
+import "errors"
+
+// freeSpace fails: MinFree is to be zero here.
+func freeSpace(string) (int64, error) { return 0, errors.ErrUnsupported }
