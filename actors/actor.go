@@ -186,7 +186,7 @@ func (a *actor) take() *entry {
 // takeDue returns the turn of an agenda row that is due, or nil.
 func (a *actor) takeDue() *entry {
 	a.takeUpAgain()
-	for a.h.Ready() == nil && !a.h.now().Before(a.resting) {
+	for a.h.Ready() == nil && !a.h.now().Before(a.resting) && a.mayWork() {
 		key, ok := a.agenda.take(a.h.now())
 		if !ok {
 			return nil
@@ -365,6 +365,11 @@ func (a *actor) serve(e *entry) bool {
 func (a *actor) prepare(e *entry) error {
 	if !time.Now().Before(e.deadline) {
 		return errWaited
+	}
+	if e.writes {
+		if err := a.h.Writable(); err != nil {
+			return err
+		}
 	}
 	a.flight.waitForRoom()
 	if a.flight.broken() != nil {

@@ -142,6 +142,9 @@ func (al *alarm) round() (next time.Time, err error) {
 	now := al.h.now()
 	next = now.Add(longest)
 	al.sweep(now)
+	if later, ok := al.roundLater(now); ok {
+		return later, nil
+	}
 	looked := 0
 	for w, err := range al.h.cfg.Store.Due(al.h.ctx, time.UnixMilli(farFuture)) {
 		if err != nil {

@@ -67,6 +67,9 @@ func (t *turn) createChild(addr tenants.Address, s *abi.ActorSpec, input []byte)
 		}
 		return info, false, err
 	}
+	if err := t.a.h.Writable(); err != nil {
+		return info, false, err // the row that comes before the child would break the actor's lease
+	}
 	made, err := t.counter(childCountKey)
 	if err != nil {
 		return info, false, err

@@ -187,7 +187,7 @@ func (c *courier) call() []byte {
 	defer cancel()
 	for {
 		reply, err := c.callOnce(ctx)
-		if abi.CodeOf(err) != abi.CodeHostBusy || c.wait(snoozeTime) != nil || ctx.Err() != nil {
+		if code := abi.CodeOf(err); code != abi.CodeHostBusy && code != abi.CodeStorageFull || c.wait(snoozeTime) != nil || ctx.Err() != nil {
 			envelope, _ := envelopeOf(reply, err)
 			return envelope
 		}

@@ -148,7 +148,7 @@ func (h *Host) RetryDead(ctx context.Context, id tenants.ActorID, letter string)
 		}
 		return Reply{}, err
 	})
-	e.outside = true
+	e.outside, e.writes = true, true
 	_, err := h.post(ctx, id, e)
 	return err
 }

@@ -78,10 +78,14 @@ func checkOnce(key string) error {
 // once makes e a request that is done once.
 func (e *entry) once(k *onceKey) {
 	run, recalled := e.run, false
+	e.writes = false // not if it is done already
 	e.answered = func(t *turn, reply Reply, failure error) error { return t.recordOnce(k, reply, failure) }
 	e.run = func(t *turn) (Reply, error) {
 		known, reply, err := t.recall(k)
 		if recalled = known; known || err != nil {
+			return reply, err
+		}
+		if err := t.a.h.Writable(); err != nil {
 			return reply, err
 		}
 		reply, err = run(t)

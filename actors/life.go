@@ -124,7 +124,7 @@ func (a *actor) awaken() error {
 		if err != nil {
 			return Reply{}, err
 		}
-		if head.Cause == abi.WakeRestart {
+		if head.Cause == abi.WakeRestart && a.h.Writable() == nil { // or an actor could not even be read
 			t.setCounter(wokenKey, a.lease.Epoch.Boot) // so that the next wake is none of a restart
 		}
 		return t.runGuest(&ask{Turn: abi.Turn{Kind: abi.KindWake, Head: doc}})

@@ -176,6 +176,7 @@ type entry struct {
 	inner   bool // who waits for it is the host itself: the guest cannot answer it
 	kills   bool // it comes before all that wait, and cuts off the turn that runs
 	brief   bool // it only writes something down, for due work to take up
+	writes  bool // its turn writes something whenever it succeeds
 	// run is what the turn does, on the actor's goroutine, with a guest or without one. What it leaves in
 	// the turn is committed if it returns no error.
 	run func(t *turn) (Reply, error)

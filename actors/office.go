@@ -50,7 +50,7 @@ func (h *Host) mail(ns tenants.ID, ops []kv.Op) error {
 		}
 		return Reply{}, nil
 	})
-	e.bare = true
+	e.bare, e.writes = true, true
 	_, err := h.post(h.ctx, tenants.PostOffice(ns), e)
 	if err != nil {
 		return abi.AsError(err)

@@ -174,7 +174,7 @@ func (h *Host) BeginEnqueue(ctx context.Context, id tenants.ActorID, m Message) 
 		return Reply{}, t.receive(m, w)
 	})
 	e.outside, e.brief = true, true
-	if m.Once != "" {
+	if e.writes = true; m.Once != "" {
 		e.once(newOnceKey("queue", m.Caller, m.Queue, m.Once, m.Body))
 	}
 	e.lineage = lineage{subject: m.Caller, origin: m.Caller}

@@ -211,7 +211,7 @@ func (h *Host) receiveEntry(from tenants.ActorID, n uint64, o *outgoing) *entry 
 		t.setCounter(key, n)
 		return Reply{}, nil
 	})
-	e.lineage = lineage{sender: from, origin: o.Origin}
+	e.writes, e.lineage = true, lineage{sender: from, origin: o.Origin}
 	return e
 }
 

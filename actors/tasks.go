@@ -274,7 +274,7 @@ func (h *Host) outcomeEntry(o *outcome, l lineage) *entry {
 		o.ran = true
 		return t.runTask(o, k)
 	}
-	if o.last {
+	if e.writes = o.last; o.last {
 		e.settle = func(t *turn, failure error) error { return t.taskFailed(o, failure) }
 	}
 	return e

@@ -380,6 +380,9 @@ func (t *turn) room(key []byte, value int) error {
 	if t.startup {
 		return errStartup
 	}
+	if err := t.a.h.Writable(); err != nil {
+		return err // before the guest does more that is lost
+	}
 	bytes, ops := t.changes.Size()+len(key)+value, t.changes.Len()+1
 	if old, ok := t.changes.Get(key); ok {
 		bytes -= len(key) + len(old)

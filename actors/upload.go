@@ -48,6 +48,9 @@ func (h *Host) Upload(ctx context.Context, ns tenants.ID, wasm io.Reader, o Uplo
 	if err := h.Ready(); err != nil {
 		return v, r, false, err
 	}
+	if err := h.Writable(); err != nil {
+		return v, r, false, err
+	}
 	if !tenants.ValidName(o.Module) {
 		return v, r, false, abi.Errorf(abi.CodeInvalidRequest, "a module's name is 1 to %d of A-Z, a-z, 0-9, _, . and -, beginning with a letter or digit", abi.MaxActorName)
 	}

@@ -39,24 +39,27 @@ type scriptedHost struct {
 	connects []actors.ConnectRequest
 	conns    []actors.ConnInfo
 
-	call   func(context.Context, tenants.ActorID, actors.Request) (actors.Reply, error)
-	upload func(context.Context, tenants.ID, io.Reader, actors.UploadOptions) (tenants.Version, actors.Report, bool, error)
-	remove func(ctx context.Context, ns tenants.ID, module string) error
-	ready  error
-	sent   []actors.Message
-	send   func(actors.Message) (actors.Completion, error)
-	codec  abi.Codec
-	state  []byte
-	items  []abi.Item
-	lines  []actors.LogLine
-	follow chan actors.LogLine
-	afters []uint64 // of FollowLogs
+	call     func(context.Context, tenants.ActorID, actors.Request) (actors.Reply, error)
+	upload   func(context.Context, tenants.ID, io.Reader, actors.UploadOptions) (tenants.Version, actors.Report, bool, error)
+	remove   func(ctx context.Context, ns tenants.ID, module string) error
+	ready    error
+	writable error
+	sent     []actors.Message
+	send     func(actors.Message) (actors.Completion, error)
+	codec    abi.Codec
+	state    []byte
+	items    []abi.Item
+	lines    []actors.LogLine
+	follow   chan actors.LogLine
+	afters   []uint64 // of FollowLogs
 
 	keys    string   // what each URL of keys answers
 	fetched []string // URLs
 }
 
 func (h *scriptedHost) Ready() error { return h.ready }
+
+func (h *scriptedHost) Writable() error { return h.writable }
 
 func (h *scriptedHost) CrashLoop(tenants.ActorID) time.Time { return time.Time{} }
 func (h *scriptedHost) ResetCrashes(tenants.ActorID)        {}

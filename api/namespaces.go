@@ -13,10 +13,14 @@ func (s *Server) getHealth(w http.ResponseWriter, _ *request) error {
 	return writeJSON(w, http.StatusOK, object{"status": "ok"})
 }
 
-// getReady answers whether the host takes work. Not to take it is no fault, so never a 500.
+// getReady answers whether the host takes work. Not to take it is no fault, so never a 500. A host whose disk is
+// full is ready: who is sent elsewhere could not even read.
 func (s *Server) getReady(w http.ResponseWriter, _ *request) error {
 	err := s.host.Ready()
-	if err == nil {
+	switch {
+	case err == nil && abi.CodeOf(s.host.Writable()) == abi.CodeStorageFull:
+		return writeJSON(w, http.StatusOK, object{"status": "read_only", "reason": abi.CodeStorageFull.String()})
+	case err == nil:
 		return writeJSON(w, http.StatusOK, object{"status": "ok"})
 	}
 	var e *abi.Error

@@ -214,6 +214,9 @@ func TestPublicRoutes(t *testing.T) {
 	f := newFixture(t)
 	f.do("GET", "/healthz", "", "no token").wantBody(t, 200, `{"status":"ok"}`)
 	f.do("GET", "/readyz", "", "no token").wantBody(t, 200, `{"status":"ok"}`)
+	f.host.writable = abi.Wrap(abi.CodeStorageFull, nil)
+	f.do("GET", "/readyz", "", "no token").wantBody(t, 200, `{"reason":"core/storage_full","status":"read_only"}`)
+	f.host.writable = nil
 	f.do("GET", "/api/rivet/metadata?namespace=default", "", "no token").wantBody(t, 200, `{"runtime":"vivarium","version":"1.2.3"}`)
 	for _, tt := range []struct {
 		err    error

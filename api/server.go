@@ -128,6 +128,7 @@ type host interface {
 	ResetCrashes(tenants.ActorID)
 	FetchKeys(ctx context.Context, ns tenants.ID, url string, max int) ([]byte, error)
 	Ready() error
+	Writable() error
 }
 
 var _ host = (*actors.Host)(nil)

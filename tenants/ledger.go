@@ -39,8 +39,11 @@ func openLedger(ctx context.Context, store kv.Store, space kv.Space) (*ledger, e
 	return &ledger{store: store, turn: make(chan struct{}, 1), lease: lease, pos: lease.Pos, live: true}, nil
 }
 
-// lock waits for the writer before. It fails when ctx ends first.
+// lock waits for the writer before. It fails when ctx ends first, and at once while nothing can be written.
 func (l *ledger) lock(ctx context.Context) error {
+	if err := l.store.Writable(); errors.Is(err, kv.ErrReadOnly) {
+		return storeError("begin a change", err)
+	}
 	select {
 	case l.turn <- struct{}{}:
 		return nil
