@@ -105,7 +105,7 @@ func (d *dev) run(ctx context.Context, level string) error {
 		return err
 	}
 	d.node, err = startNode(nodeConfig{
-		data: d.flags.data, listen: d.flags.listen, key: key, dev: true, onLog: d.guestLine, log: log,
+		data: d.flags.data, minFree: d.flags.minFree, listen: d.flags.listen, key: key, dev: true, onLog: d.guestLine, log: log,
 		allowLoopback: append(d.env.loopback(), d.flags.allowLoopback...), secrets: d.env.secret,
 	})
 	if err != nil {

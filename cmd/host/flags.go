@@ -41,6 +41,7 @@ func envName(flag string) string {
 type serverFlags struct {
 	data, listen  string
 	allowLoopback []string
+	minFree       byteSize
 }
 
 const defaultListen = "127.0.0.1:6420"
@@ -48,6 +49,8 @@ const defaultListen = "127.0.0.1:6420"
 func (f *serverFlags) add(cmd *cobra.Command, data string) {
 	cmd.Flags().StringVar(&f.data, "data", data, "folder that keeps everything")
 	cmd.Flags().StringVar(&f.listen, "listen", defaultListen, "address to listen on")
+	f.minFree = defaultMinFree
+	cmd.Flags().Var(&f.minFree, "min-free", "free space of the data's disk below which nothing is written, such as 512MiB; 0 for no bound")
 	cmd.Flags().StringSliceVar(&f.allowLoopback, "egress-allow-loopback", nil, "host:port of this machine that guests may reach if they are granted it; for tests")
 }
 

@@ -44,13 +44,21 @@ type process struct {
 // start runs the host with arguments and waits until it is ready. The arguments hold no --listen.
 func start(t *testing.T, args ...string) *process {
 	t.Helper()
+	return startAs(t, func(*exec.Cmd) {}, args...)
+}
+
+// startAs is start with a change of the process.
+func startAs(t *testing.T, change func(*exec.Cmd), args ...string) *process {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	addr := l.Addr().String()
 	l.Close() // free for the child
-	p := launch(t, "http://"+addr, exec.Command(os.Args[0], append(args, "--listen", addr)...))
+	cmd := exec.Command(os.Args[0], append(args, "--listen", addr)...)
+	change(cmd)
+	p := launch(t, "http://"+addr, cmd)
 	p.await("ready", p.ready)
 	return p
 }
@@ -59,7 +67,10 @@ func start(t *testing.T, args ...string) *process {
 func launch(t *testing.T, url string, cmd *exec.Cmd) *process {
 	t.Helper()
 	p := &process{t: t, url: url, cmd: cmd, done: make(chan struct{})}
-	p.cmd.Env = append(os.Environ(), "VIVARIUM_TEST_HOST=1")
+	if p.cmd.Env == nil {
+		p.cmd.Env = os.Environ()
+	}
+	p.cmd.Env = append(p.cmd.Env, "VIVARIUM_TEST_HOST=1")
 	p.cmd.Stdout, p.cmd.Stderr = p, p
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)

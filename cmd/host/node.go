@@ -56,11 +56,13 @@ type nodeConfig struct {
 	httpListen   string       // beside HTTPS; empty is none
 	tls          *certificate // for HTTPS; or
 	acme         *acmeConfig  // both nil for plain HTTP
+	minFree      byteSize     // of the data\'s disk, for the host to write; zero is no bound
 
 	allowLoopback []string // that guests may reach if they are granted it
 	secrets       func(ns tenants.ID, module, name, host string) (string, error)
 
 	wrapStore func(kv.Store) kv.Store // stands before the store in a test
+	free      func() (int64, error)   // the free space in a test; nil asks the system
 }
 
 // startNode opens the parts from the bottom up and serves. The address is taken first, so that a
@@ -87,7 +89,7 @@ func startNode(c nodeConfig) (n *node, err error) {
 	if err := openData(c.data); err != nil {
 		return n, err
 	}
-	store, err := badgerkv.Open(badgerkv.Config{Dir: filepath.Join(c.data, "store"), Logger: c.log})
+	store, err := badgerkv.Open(badgerkv.Config{Dir: filepath.Join(c.data, "store"), Logger: c.log, MinFree: int64(c.minFree), Free: c.free})
 	if err != nil {
 		return n, fmt.Errorf("open the store in %s: %w", c.data, err)
 	}

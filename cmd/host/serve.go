@@ -29,7 +29,7 @@ func serveCommand(ui *ui) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			c := nodeConfig{data: f.data, listen: f.listen, allowLoopback: f.allowLoopback, key: keys[0], oldKeys: keys[1:], log: log}
+			c := nodeConfig{data: f.data, minFree: f.minFree, listen: f.listen, allowLoopback: f.allowLoopback, key: keys[0], oldKeys: keys[1:], log: log}
 			if err := edge.apply(&c); err != nil {
 				return err
 			}
