@@ -164,6 +164,14 @@ type Wake struct {
 	Due   time.Time
 }
 
+// Loader fills a new store with what Dump yielded, in that order. Nobody may use the store before Close has
+// returned nil: then it is on disk and holds what the dumped one held, with positions and names. An item that no
+// Dump yields is ErrCorrupt.
+type Loader interface {
+	Put(Item) error
+	Close() error
+}
+
 // Reader reads committed data. Implementations are safe for concurrent use.
 type Reader interface {
 	// Get returns the value of key, a copy that the caller owns, or ErrNotFound.
@@ -216,6 +224,11 @@ type Store interface {
 
 	// Due yields the spaces that want to be woken at or before t, earliest first.
 	Due(ctx context.Context, t time.Time) iter.Seq2[Wake, error]
+
+	// Dump yields all that the store holds, as of one moment that is not before the call: everything that was
+	// done by then is in it. The items are the engine's own, in byte order of their keys, and are for its
+	// Loader. Key and value are valid until the next iteration. An error ends the sequence.
+	Dump(ctx context.Context) iter.Seq2[Item, error]
 
 	// Limits returns the bounds of one delta.
 	Limits() Limits

@@ -17,11 +17,19 @@ func openSmall(t testing.TB, dir string, h hooks) *Store {
 	return s
 }
 
+func loadSmall(dir string) (kv.Loader, error) { return Load(Config{Dir: dir, MemTableSize: 16 << 20}) }
+
 func TestConformance(t *testing.T) {
-	kvtest.Run(t, func(t *testing.T, dir string) kv.Store { return openSmall(t, dir, hooks{}) })
+	kvtest.Run(t, kvtest.Engine{
+		Open: func(t *testing.T, dir string) kv.Store { return openSmall(t, dir, hooks{}) },
+		Load: loadSmall,
+	})
 }
 
 // The gate must itself be a store.
 func TestConformanceOfGate(t *testing.T) {
-	kvtest.Run(t, func(t *testing.T, dir string) kv.Store { return kvtest.NewGate(openSmall(t, dir, hooks{})) })
+	kvtest.Run(t, kvtest.Engine{
+		Open: func(t *testing.T, dir string) kv.Store { return kvtest.NewGate(openSmall(t, dir, hooks{})) },
+		Load: loadSmall,
+	})
 }

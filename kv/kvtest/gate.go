@@ -270,6 +270,11 @@ func (g *Gate) Due(ctx context.Context, t time.Time) iter.Seq2[kv.Wake, error] {
 	return guard(g, func() iter.Seq2[kv.Wake, error] { return g.inner.Due(ctx, t) })
 }
 
+// Dump forwards at once.
+func (g *Gate) Dump(ctx context.Context) iter.Seq2[kv.Item, error] {
+	return guard(g, func() iter.Seq2[kv.Item, error] { return g.inner.Dump(ctx) })
+}
+
 // guard ends a sequence with the failure of a stopped store.
 func guard[T any](g *Gate, open func() iter.Seq2[T, error]) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {

@@ -25,8 +25,16 @@ var (
 // patience is how long anything may take before a test gives up.
 const patience = 30 * time.Second
 
-// Run runs the suite. open makes or reopens the store in dir; the suite closes it.
-func Run(t *testing.T, open func(t *testing.T, dir string) kv.Store) {
+// Engine is an implementation of kv.Store.
+type Engine struct {
+	// Open makes or reopens the store in dir; the suite closes it.
+	Open func(t *testing.T, dir string) kv.Store
+	// Load returns what fills a new store in dir.
+	Load func(dir string) (kv.Loader, error)
+}
+
+// Run runs the suite.
+func Run(t *testing.T, e Engine) {
 	for _, group := range []struct {
 		name  string
 		tests []test
@@ -38,6 +46,7 @@ func Run(t *testing.T, open func(t *testing.T, dir string) kv.Store) {
 		{"due", dueTests},
 		{"destroy", destroyTests},
 		{"isolation", isolationTests},
+		{"dump", dumpTests},
 		{"close", closeTests},
 		{"model", modelTests},
 	} {
@@ -45,7 +54,7 @@ func Run(t *testing.T, open func(t *testing.T, dir string) kv.Store) {
 			for _, tt := range group.tests {
 				t.Run(tt.name, func(t *testing.T) {
 					dir := t.TempDir()
-					h := &harness{T: t, dir: dir, open: func() kv.Store { return open(t, dir) }}
+					h := &harness{T: t, dir: dir, engine: e, open: func() kv.Store { return e.Open(t, dir) }}
 					h.s = h.open()
 					t.Cleanup(func() { h.s.Close() })
 					tt.run(h)
@@ -66,6 +75,8 @@ type harness struct {
 	dir  string
 	open func() kv.Store
 	s    kv.Store
+
+	engine Engine
 }
 
 // reopen closes the store and opens it again, as a restart does.
