@@ -27,7 +27,8 @@ type blobs struct {
 	// so that one module's delete cannot take the file that another's upload has just put there, nor
 	// make it look lost to who opens it.
 	mu    sync.Mutex
-	files map[Digest]*blob
+	files map[Digest]*blob // while holds > 0 also such that nothing refers to any more
+	holds int              // copies under way, for which no file goes
 }
 
 // blob is a file that a version, or an upload about to become one, refers to.
@@ -56,7 +57,7 @@ func openBlobs(dir string) (*blobs, error) {
 	return &blobs{dir: dir, files: map[Digest]*blob{}}, nil
 }
 
-func (b *blobs) path(d Digest) string { return filepath.Join(b.dir, d.String()+".wasm") }
+func (b *blobs) path(d Digest) string { return filepath.Join(b.dir, moduleFileName(d)) }
 
 // refer counts one more version that needs d.
 func (b *blobs) refer(d Digest, bytes int64) {
@@ -109,9 +110,33 @@ func (b *blobs) drop(d Digest) {
 	if !ok {
 		return
 	}
-	if f.refs--; f.refs == 0 {
-		delete(b.files, d)
-		os.Remove(b.path(d)) // what stays behind costs space and nothing else
+	if f.refs--; f.refs == 0 && b.holds == 0 {
+		b.removeLocked(d)
+	}
+}
+
+func (b *blobs) removeLocked(d Digest) {
+	delete(b.files, d)
+	os.Remove(b.path(d)) // what stays behind costs space and nothing else
+}
+
+// hold keeps every file that there is from going until release.
+func (b *blobs) hold() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.holds++
+}
+
+func (b *blobs) release() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.holds--; b.holds > 0 {
+		return
+	}
+	for d, f := range b.files {
+		if f.refs == 0 {
+			b.removeLocked(d)
+		}
 	}
 }
 
