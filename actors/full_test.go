@@ -202,3 +202,19 @@ func TestWakeAfterARestartOnAFullDisk(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A plain module knows no codes: the operation that is refused ends its turn.
+func TestPlainModuleOnAFullDisk(t *testing.T) {
+	g := openGated(t, "")
+	g.Upload(tenants.Default, "plugin", extismAS)
+	id := g.Actor(tenants.Default, "plugin")
+	g.MustCall(id, nil, "count")
+	g.gate.Fill(true)
+	_, err := g.Call(id, "count")
+	wantFull(t, "a var", err)
+	g.gate.Fill(false)
+	var n int
+	if g.MustCall(id, &n, "count"); n != 2 {
+		t.Errorf("the count is %d, want 2", n)
+	}
+}
