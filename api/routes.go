@@ -65,6 +65,8 @@ func routes() []route {
 		{"GET", "/revocations", operate, whole, 0, (*Server).listRevocations},
 		{"POST", "/revocations", operate, whole, smallBody, (*Server).postRevocation},
 
+		{"POST", "/backup", operate, whole, 0, (*Server).postBackup},
+
 		{"GET", "/modules", read, nothing, 0, (*Server).listModules},
 		{"GET", "/modules/{module}", read, ofModule, 0, (*Server).getModule},
 		{"PUT", "/modules/{module}", deploy, ofModule, uploadBody, (*Server).putModule},

@@ -39,6 +39,10 @@ type Config struct {
 	// default, loopback included.
 	TrustedProxies []netip.Prefix
 
+	// Backup writes a backup of the whole host; nil means that there are none. An error may come after it has
+	// written something.
+	Backup func(context.Context, io.Writer) error
+
 	Logger  *slog.Logger // nil discards
 	Version string       // of this host, for GET /metadata
 

@@ -14,6 +14,12 @@ import (
 // change that an older program would misread.
 const formatVersion = 1
 
+// What lies in the data folder beside caches and what `host dev` adds.
+const (
+	storeFolder  = "store"
+	moduleFolder = "modules"
+)
+
 const (
 	formatFile   = "FORMAT"
 	formatPrefix = "vivarium data "

@@ -40,7 +40,9 @@ type node struct {
 	actors   *actors.Host
 	api      *api.Server
 	served   chan error // gets a value when a server has ended, of two at most
-	idle     func()     // ends what gives memory back, and waits for it; nil if it was not begun
+
+	backingUp sync.Mutex // held while a backup is taken
+	idle      func()     // ends what gives memory back, and waits for it; nil if it was not begun
 }
 
 // nodeConfig is what the commands decide about a node.
@@ -89,7 +91,7 @@ func startNode(c nodeConfig) (n *node, err error) {
 	if err := openData(c.data); err != nil {
 		return n, err
 	}
-	store, err := badgerkv.Open(badgerkv.Config{Dir: filepath.Join(c.data, "store"), Logger: c.log, MinFree: int64(c.minFree), Free: c.free})
+	store, err := badgerkv.Open(badgerkv.Config{Dir: filepath.Join(c.data, storeFolder), Logger: c.log, MinFree: int64(c.minFree), Free: c.free})
 	if err != nil {
 		return n, fmt.Errorf("open the store in %s: %w", c.data, err)
 	}
@@ -97,7 +99,7 @@ func startNode(c nodeConfig) (n *node, err error) {
 	if c.wrapStore != nil {
 		n.store = c.wrapStore(store)
 	}
-	if n.registry, err = tenants.OpenRegistry(context.Background(), n.store, filepath.Join(c.data, "modules")); err != nil {
+	if n.registry, err = tenants.OpenRegistry(context.Background(), n.store, filepath.Join(c.data, moduleFolder)); err != nil {
 		return n, err
 	}
 	if n.sandbox, err = sandbox.Open(context.Background(), sandbox.Config{Dir: filepath.Join(c.data, "sandbox"), Modules: actors.GuestModules(), Logger: c.log, Slots: processors()}); err != nil {
@@ -115,7 +117,7 @@ func startNode(c nodeConfig) (n *node, err error) {
 		return n, err
 	}
 	if n.api, err = api.New(api.Config{
-		Actors: n.actors, Registry: n.registry, Keyring: keyring, Dev: c.dev, Logger: c.log, Version: version(),
+		Actors: n.actors, Registry: n.registry, Keyring: keyring, Dev: c.dev, Backup: n.backup, Logger: c.log, Version: version(),
 		PublicURL: c.publicURL, TrustedProxies: c.proxies,
 	}); err != nil {
 		return n, err
