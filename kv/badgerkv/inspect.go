@@ -1,0 +1,106 @@
+package badgerkv
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+
+	"github.com/dgraph-io/badger/v4"
+
+	"github.com/vivarium-run/vivarium/kv"
+)
+
+// Inspection is a store that nobody uses, opened to be looked at: it claims nothing and writes no row. The engine
+// under it is opened as ever, and takes up the log that a killed process left.
+type Inspection struct {
+	s *Store
+}
+
+var _ kv.Reader = (*Inspection)(nil)
+
+// Inspect opens the store in c.Dir, which must be there. A store that the engine cannot open is ErrCorrupt.
+func Inspect(c Config) (in *Inspection, err error) {
+	c.setDefaults()
+	if err := c.validate(); err != nil {
+		return nil, err
+	}
+	owner, err := lock(c.Dir)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{owner: owner, config: c}
+	s.failure.init()
+	if s.db, err = openDamaged(c); err != nil {
+		owner.Close()
+		return nil, err
+	}
+	ts := s.db.MaxVersion()
+	s.db.SetDiscardTs(ts)
+	s.snaps.init(ts)
+	return &Inspection{s}, nil
+}
+
+// openDamaged is openEngine for files that may be damaged, over which the engine may panic.
+func openDamaged(c Config) (db *badger.DB, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("badgerkv: open: %w: %v", kv.ErrCorrupt, p)
+		}
+	}()
+	if db, err = openEngine(c); err != nil {
+		err = fmt.Errorf("%w: %w", kv.ErrCorrupt, err)
+	}
+	return db, err
+}
+
+// Close closes the engine.
+func (in *Inspection) Close() error {
+	return errors.Join(translate("close", in.s.db.Close()), in.s.owner.Close())
+}
+
+// Get implements kv.Reader.
+func (in *Inspection) Get(ctx context.Context, space kv.Space, key []byte) ([]byte, error) {
+	return in.s.Get(ctx, space, key)
+}
+
+// Scan implements kv.Reader.
+func (in *Inspection) Scan(ctx context.Context, space kv.Space, r kv.Range) iter.Seq2[kv.Item, error] {
+	return in.s.Scan(ctx, space, r)
+}
+
+// Spaces yields the spaces that hold something and are not destroyed, in byte order of class and id, the shorter
+// before the longer.
+func (in *Inspection) Spaces(ctx context.Context) iter.Seq2[kv.Held, error] {
+	return func(yield func(kv.Held, error) bool) {
+		err := in.s.view(ctx, func(txn *badger.Txn) error {
+			return in.s.walk(ctx, txn, []byte{tableClass}, kv.Range{}, func(key []byte, item *badger.Item) error {
+				r, ok := parseClassRow(key)
+				if !ok || r.kind != kindHead {
+					return nil
+				}
+				row, err := item.ValueCopy(nil)
+				if err != nil {
+					return translate("read", err)
+				}
+				h, ok := decodeHead(row)
+				if !ok || h.has(destroyed) {
+					return nil
+				}
+				held := kv.Held{Space: r.space, Due: h.dueTime()}
+				if h.has(hasName) {
+					if held.Name, _, err = readRow(txn, nameOfKey(r.space)); err != nil && !errors.Is(err, kv.ErrNotFound) {
+						return err
+					}
+				}
+				if !yield(held, nil) {
+					return errStop
+				}
+				return nil
+			})
+		})
+		if err != nil && err != errStop {
+			yield(kv.Held{}, err)
+		}
+	}
+}
