@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 
+	"github.com/vivarium-run/vivarium/actors/actorstest"
 	"github.com/vivarium-run/vivarium/kv"
 	"github.com/vivarium-run/vivarium/kv/badgerkv"
 )
@@ -20,6 +21,9 @@ type remains struct {
 
 // inspect compares what a killed host left with the model: each job of the batch is done or is not.
 func (r *run) inspect(batch []*job, f fate) error {
+	if err := actorstest.CheckData(r.dir); err != nil {
+		return err
+	}
 	store, err := badgerkv.Open(badgerkv.Config{Dir: filepath.Join(r.dir, "store")})
 	if err != nil {
 		return err

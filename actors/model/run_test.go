@@ -114,6 +114,9 @@ func (r *run) round() error {
 	if r.batch%perRestart == 0 {
 		r.counts["restart"]++
 		r.s.Close()
+		if err := actorstest.CheckData(r.dir); err != nil {
+			return err
+		}
 		r.open()
 		return r.compare()
 	}
