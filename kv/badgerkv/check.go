@@ -11,8 +11,7 @@ import (
 	"github.com/vivarium-run/vivarium/kv"
 )
 
-// Check reports what is wrong with the store: blocks whose checksum is another, rows that are none of ours, and rows
-// that do not agree. The rows of one space that must agree are its head with its name and its moment in the due
+// Check reports what is wrong with the store: rows that are none of ours, and rows that do not agree. The rows of one space that must agree are its head with its name and its moment in the due
 // index, both ways, and items with their chunks. It holds no more than the names of one space's chunks. The error is
 // that of ctx, or of a store that cannot be read on.
 func (in *Inspection) Check(ctx context.Context, report kv.Report) (err error) {
@@ -21,9 +20,6 @@ func (in *Inspection) Check(ctx context.Context, report kv.Report) (err error) {
 			err = fmt.Errorf("badgerkv: check: %w: %v", kv.ErrCorrupt, p)
 		}
 	}()
-	if err := in.s.db.VerifyChecksum(); err != nil {
-		report.Found("store/checksum", "the tables", "%v", translate("verify", err))
-	}
 	return in.s.view(ctx, func(txn *badger.Txn) error {
 		c := &checker{txn: txn, report: report}
 		c.numbers()

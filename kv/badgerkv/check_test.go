@@ -1,6 +1,7 @@
 package badgerkv
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -156,49 +157,76 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// A store whose files are damaged is reported, at the latest when it is opened, and nothing panics.
-func TestCheckOfDamagedFiles(t *testing.T) {
-	whole := makeStore(t, nil)
-	tables, err := filepath.Glob(filepath.Join(whole, "*.sst"))
+// A damaged table is found before the engine is opened on it: it would end the process.
+func TestCheckFiles(t *testing.T) {
+	dir := makeStore(t, nil)
+	tables, err := filepath.Glob(filepath.Join(dir, "*.sst"))
 	if err != nil || len(tables) == 0 {
 		t.Fatalf("tables: %q, %v", tables, err)
 	}
-	size := func() int64 {
-		info, err := os.Stat(tables[0])
-		if err != nil {
+	whole, err := os.ReadFile(tables[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := func(file []byte) (found []string) {
+		t.Helper()
+		if err := os.WriteFile(tables[0], file, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		return info.Size()
-	}()
-	for _, at := range []int64{0, 100, size / 2, size - 200, size - 5} {
-		t.Run(fmt.Sprintf("byte %d of %d", at, size), func(t *testing.T) {
+		if err := CheckFiles(dir, func(d kv.Damage) { found = append(found, d.Code) }); err != nil {
+			t.Fatal(err)
+		}
+		return found
+	}
+	if got := check(whole); got != nil {
+		t.Errorf("a whole table: %q", got)
+	}
+	bad := []string{"store/bad_table"}
+	for _, n := range []int{0, 1, 4, 7, 100, len(whole) / 2, len(whole) - 1} {
+		if got := check(whole[:n]); !slices.Equal(got, bad) {
+			t.Errorf("cut off at %d of %d: %q", n, len(whole), got)
+		}
+	}
+	for n := range len(whole) {
+		if n > 50 && n < len(whole)-50 && n%(len(whole)/50) != 0 {
+			continue
+		}
+		flipped := bytes.Clone(whole)
+		flipped[n] ^= 1 << (n % 8)
+		if got := check(flipped); !slices.Equal(got, bad) {
+			t.Errorf("a flipped bit at %d of %d: %q", n, len(whole), got)
+		}
+	}
+	if got := check(append(bytes.Clone(whole), 0)); !slices.Equal(got, bad) {
+		t.Errorf("a byte more: %q", got)
+	}
+}
+
+// A store without tables, or with a manifest of nobody's, is reported when it is opened.
+func TestInspectOfDamagedFiles(t *testing.T) {
+	whole := makeStore(t, nil)
+	for name, damage := range map[string]func(dir string) error{
+		"manifest": func(dir string) error {
+			return os.WriteFile(filepath.Join(dir, "MANIFEST"), []byte("garbage, and more"), 0o600)
+		},
+		"tables": func(dir string) error {
+			tables, err := filepath.Glob(filepath.Join(dir, "*.sst"))
+			for _, name := range tables {
+				err = errors.Join(err, os.Remove(name))
+			}
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "store")
 			if err := os.CopyFS(dir, os.DirFS(whole)); err != nil {
 				t.Fatal(err)
 			}
-			f, err := os.OpenFile(filepath.Join(dir, filepath.Base(tables[0])), os.O_RDWR, 0)
-			if err != nil {
+			if err := damage(dir); err != nil {
 				t.Fatal(err)
 			}
-			var b [1]byte
-			f.ReadAt(b[:], at)
-			b[0] ^= 0xff
-			if _, err := f.WriteAt(b[:], at); err != nil {
-				t.Fatal(err)
-			}
-			f.Close()
-			in, err := Inspect(Config{Dir: dir, MemTableSize: 16 << 20})
-			if err != nil {
-				if !errors.Is(err, kv.ErrCorrupt) {
-					t.Errorf("open: %v", err)
-				}
-				return
-			}
-			defer in.Close()
-			n := 0
-			err = in.Check(t.Context(), func(d kv.Damage) { n++ })
-			if n == 0 && !errors.Is(err, kv.ErrCorrupt) {
-				t.Errorf("nothing was found; %v", err)
+			if _, err := Inspect(Config{Dir: dir, MemTableSize: 16 << 20}); !errors.Is(err, kv.ErrCorrupt) {
+				t.Errorf("got %v, want ErrCorrupt", err)
 			}
 		})
 	}

@@ -19,7 +19,8 @@ type Inspection struct {
 
 var _ kv.Reader = (*Inspection)(nil)
 
-// Inspect opens the store in c.Dir, which must be there. A store that the engine cannot open is ErrCorrupt.
+// Inspect opens the store in c.Dir, which must be there and in which CheckFiles found nothing. A store that the
+// engine cannot open is ErrCorrupt.
 func Inspect(c Config) (in *Inspection, err error) {
 	c.setDefaults()
 	if err := c.validate(); err != nil {

@@ -1,0 +1,162 @@
+package badgerkv
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/dgraph-io/badger/v4/fb"
+	"github.com/dgraph-io/badger/v4/pb"
+	"github.com/dgraph-io/badger/v4/y"
+
+	"github.com/vivarium-run/vivarium/kv"
+)
+
+// CheckFiles reports tables whose bytes are not those that were written, by their own checksums. It is to be done
+// before Inspect: the engine trusts its tables, and ends the process over one that is damaged. What is in the log has
+// no table yet; a damaged log ends where the damage is, as one does whose process was killed in the middle of a write.
+func CheckFiles(dir string, report kv.Report) error {
+	owner, err := lock(dir) // tables come and go while a host runs
+	if err != nil {
+		return err
+	}
+	defer owner.Close()
+	tables, err := filepath.Glob(filepath.Join(dir, "*.sst"))
+	if err != nil {
+		return fmt.Errorf("badgerkv: check: %w", err)
+	}
+	for _, name := range tables {
+		if err := checkTable(name); err != nil {
+			report.Found("store/bad_table", name, "%v", err)
+		}
+	}
+	return nil
+}
+
+// A table is blocks, then its index, and behind the index
+//
+//	length of the index (u32), checksum of the index, length of the checksum (u32)
+//
+// A block ends with its checksum and the length of that.
+type table struct {
+	f    *os.File
+	size int64
+}
+
+var errTable = errors.New("it is cut off, or its lengths are wrong")
+
+// maxChecksum is the most that a checksum has, in bytes: two numbers with their tags.
+const maxChecksum = 32
+
+func checkTable(name string) (err error) {
+	defer func() {
+		if p := recover(); p != nil { // the index, whose checksum is right, was made by somebody
+			err = fmt.Errorf("%w: %v", errTable, p)
+		}
+	}()
+	f, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	t := table{f, info.Size()}
+	index, err := t.index()
+	if err != nil {
+		return fmt.Errorf("index: %w", err)
+	}
+	root := fb.GetRootAsTableIndex(index, 0)
+	for i := range root.OffsetsLength() {
+		var b fb.BlockOffset
+		if !root.Offsets(&b, i) {
+			return errTable
+		}
+		if err := t.block(int64(b.Offset()), int64(b.Len())); err != nil {
+			return fmt.Errorf("block %d of %d: %w", i, root.OffsetsLength(), err)
+		}
+	}
+	return nil
+}
+
+// part reads n bytes at a place that may be none.
+func (t table) part(at, n int64) ([]byte, error) {
+	if at < 0 || n < 0 || n > t.size-at {
+		return nil, errTable
+	}
+	b := make([]byte, n)
+	_, err := t.f.ReadAt(b, at)
+	return b, err
+}
+
+// index returns the index, whose checksum is right.
+func (t table) index() ([]byte, error) {
+	b, err := t.part(t.size-4, 4)
+	if err != nil {
+		return nil, err
+	}
+	n := int64(binary.BigEndian.Uint32(b))
+	if n > maxChecksum {
+		return nil, errTable
+	}
+	at := t.size - 4 - n
+	sum, err := t.part(at, n)
+	if err != nil {
+		return nil, err
+	}
+	if b, err = t.part(at-4, 4); err != nil {
+		return nil, err
+	}
+	n = int64(binary.BigEndian.Uint32(b))
+	index, err := t.part(at-4-n, n)
+	if err != nil {
+		return nil, err
+	}
+	return index, sameSum(index, sum)
+}
+
+// block checks one block.
+func (t table) block(at, n int64) error {
+	b, err := t.part(at, n)
+	if err != nil {
+		return err
+	}
+	if len(b) < 4 {
+		return errTable
+	}
+	sums := int(binary.BigEndian.Uint32(b[len(b)-4:]))
+	if b = b[:len(b)-4]; sums > min(maxChecksum, len(b)) {
+		return errTable
+	}
+	return sameSum(b[:len(b)-sums], b[len(b)-sums:])
+}
+
+// sameSum compares bytes with their checksum: the message pb.Checksum, of which field 1 is the algorithm and field 2
+// the sum, both numbers.
+func sameSum(b, sum []byte) error {
+	var want pb.Checksum
+	for len(sum) > 0 {
+		tag := sum[0]
+		v, n := binary.Uvarint(sum[1:])
+		if n <= 0 {
+			return errTable
+		}
+		switch tag {
+		case 1 << 3:
+			want.Algo = pb.Checksum_Algorithm(v)
+		case 2 << 3:
+			want.Sum = v
+		default:
+			return errTable
+		}
+		sum = sum[1+n:]
+	}
+	if _, known := pb.Checksum_Algorithm_name[int32(want.Algo)]; !known {
+		return errTable
+	}
+	return y.VerifyChecksum(b, &want)
+}
