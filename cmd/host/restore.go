@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -31,7 +32,7 @@ func restoreCommand(ui *ui) *cobra.Command {
 			if data == "" {
 				return usagef("where to? Pass --data FOLDER, an empty one or one that is not there yet")
 			}
-			info, n, err := restore(args[0], data)
+			info, n, err := restore(cmd.Context(), args[0], data)
 			if err != nil {
 				return err
 			}
@@ -50,10 +51,11 @@ func restoreCommand(ui *ui) *cobra.Command {
 //  1. read the whole file, which may be refused before anything is written;
 //  2. mark the folder as unfinished: no host takes it up, and no other restore;
 //  3. fill it, checking everything again;
-//  4. mark it as finished.
+//  4. check that what it holds agrees, as `host verify` does;
+//  5. mark it as finished.
 //
 // After a failure nothing is left in the folder. A process that is killed leaves the mark.
-func restore(file, data string) (info archive.Info, n archive.Count, err error) {
+func restore(ctx context.Context, file, data string) (info archive.Info, n archive.Count, err error) {
 	var check checkVisitor
 	if _, err = readBackup(file, &check); err != nil {
 		return info, n, err
@@ -68,6 +70,9 @@ func restore(file, data string) (info archive.Info, n archive.Count, err error) 
 		}
 	}()
 	if n, err = fillFolder(file, data); err != nil {
+		return info, n, err
+	}
+	if err := verifyRestored(ctx, data); err != nil {
 		return info, n, err
 	}
 	return check.info, n, writeFormat(data, strconv.Itoa(formatVersion))
