@@ -17,17 +17,18 @@ import (
 // are. A file that no version needs is no damage: a killed process may leave one. The error is that of ctx, or of
 // a store that cannot be read on.
 func Check(ctx context.Context, r kv.Reader, dir string, report kv.Report) (map[ID]bool, error) {
-	known := map[ID]bool{}
+	known, g := map[ID]bool{}, newGate()
 	for item, err := range r.Scan(ctx, kv.NewSpace(hostClass, spaceRegistry), kv.Range{}) {
 		if err != nil {
 			return nil, err
 		}
-		ns, err := decodeNamespace(item)
+		ns, ok, err := g.addOfHost(item)
 		if err != nil {
-			report.Found("tenants/bad_namespace", string(item.Key), "%v", err)
-			continue
+			report.Found("tenants/bad_host_record", string(item.Key), "%v", err)
 		}
-		known[ns.ID] = true
+		if ok {
+			known[ns.ID] = true
+		}
 	}
 	files := fileCheck{dir: dir, report: report, done: map[Digest]bool{}}
 	for id := range known {
@@ -38,10 +39,10 @@ func Check(ctx context.Context, r kv.Reader, dir string, report kv.Report) (map[
 	return known, nil
 }
 
-// checkRegistry checks the modules of one namespace.
+// checkRegistry checks the modules of one namespace, and what it keeps of tokens.
 func checkRegistry(ctx context.Context, r kv.Reader, ns ID, files *fileCheck) error {
 	where := "registry of " + string(ns)
-	rd := reader{ns: ns, programs: map[string]*program{}, latest: map[string]int{}}
+	rd := newReader(ns)
 	sound := true
 	for item, err := range r.Scan(ctx, kv.NewSpace(classOf(ns), spaceRegistry), kv.Range{}) {
 		if err != nil {

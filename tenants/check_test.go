@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/vivarium-run/vivarium/kv"
 )
@@ -73,8 +74,12 @@ func TestCheck(t *testing.T) {
 		{"the first version is gone", put(registry, string(versionKey("one", 1)), ""), []string{"tenants/bad_record"}},
 		{"a version is garbage", put(registry, string(versionKey("one", 2)), "[]"), []string{"tenants/bad_record"}},
 		{"a record of no kind", put(registry, "?", "x"), []string{"tenants/bad_record"}},
-		{"a namespace is garbage", put(host, "nacme", "{}"), []string{"tenants/bad_namespace"}},
-		{"a namespace under another name", put(host, "nother", string(namespace)), []string{"tenants/bad_namespace"}},
+		{"a namespace is garbage", put(host, "nacme", "{}"), []string{"tenants/bad_host_record"}},
+		{"a namespace under another name", put(host, "nother", string(namespace)), []string{"tenants/bad_host_record"}},
+		{"a key is garbage", put(registry, "kcheck", "{}"), []string{"tenants/bad_record"}},
+		{"a revocation is garbage", put(registry, "rtx", "{"), []string{"tenants/bad_record"}},
+		{"a count of uploads is garbage", put(registry, "ux", "{}"), []string{"tenants/bad_record"}},
+		{"an operator's revocation is garbage", put(host, "rtx", "{"), []string{"tenants/bad_host_record"}},
 		{"a namespace with nothing", put(host, "nacme", string(namespace)), nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -82,6 +87,7 @@ func TestCheck(t *testing.T) {
 			r, end := d.open(t)
 			mustPublish(t, r, "x", sdk(Default, "one", "a"), true)
 			mustPublish(t, r, "x2", sdk(Default, "one", "a"), true)
+			keepTokens(t, r)
 			end()
 			s := d.store(t)
 			tt.damage(t, d, s)
@@ -90,6 +96,24 @@ func TestCheck(t *testing.T) {
 				t.Errorf("found %q, want %q", got, tt.want)
 			}
 		})
+	}
+}
+
+// keepTokens has a registry keep one of each thing about tokens.
+func keepTokens(t *testing.T, r *Registry) {
+	t.Helper()
+	until, one := time.Now().Add(time.Hour), 1
+	_, _, err := r.PutTokenKey(t.Context(), Default, NewTokenKey{ID: "check", URL: "https://keys.example/set"})
+	for _, ns := range []ID{"", Default} {
+		if err == nil {
+			_, err = r.Revoke(t.Context(), ns, Revocation{TokenID: "gone", Until: until})
+		}
+	}
+	if err == nil {
+		err = r.CountUpload(t.Context(), Default, Principal{Namespace: Default, TokenID: "counted", Expires: until, Limits: &Limits{Uploads: &one}})
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 

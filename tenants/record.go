@@ -49,6 +49,10 @@ type reader struct {
 	gate     *gate
 }
 
+func newReader(ns ID) *reader {
+	return &reader{ns: ns, programs: map[string]*program{}, latest: map[string]int{}, gate: newGate()}
+}
+
 // add takes the next item in the order of the space.
 func (r *reader) add(item kv.Item) error {
 	switch {

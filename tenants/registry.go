@@ -79,17 +79,13 @@ func (r *Registry) load(ctx context.Context, all map[ID]*tenant) error {
 		if err != nil {
 			return storeError("load namespaces", err)
 		}
-		if item.Key[0] == 'r' {
-			if err := g.addRevocation(item); err != nil {
-				return errCorrupt("revocations", item.Key, err)
-			}
-			continue
-		}
-		ns, err := decodeNamespace(item)
+		ns, ok, err := g.addOfHost(item)
 		if err != nil {
-			return errCorrupt("namespaces", item.Key, err)
+			return errCorrupt("registry of the host", item.Key, err)
 		}
-		all[ns.ID] = &tenant{Namespace: ns}
+		if ok {
+			all[ns.ID] = &tenant{Namespace: ns}
+		}
 	}
 	r.host.gate.Store(g)
 	for id, t := range all {
@@ -118,7 +114,7 @@ func loadTenant(ctx context.Context, store kv.Store, ns Namespace) (t *tenant, e
 			l.close()
 		}
 	}()
-	rd := reader{ns: ns.ID, programs: map[string]*program{}, latest: map[string]int{}, gate: newGate()}
+	rd := newReader(ns.ID)
 	for item, err := range store.Scan(ctx, l.lease.Space, kv.Range{}) {
 		if err != nil {
 			return nil, storeError("load "+string(ns.ID), err)
