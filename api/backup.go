@@ -15,7 +15,7 @@ func (s *Server) postBackup(w http.ResponseWriter, q *request) error {
 		return abi.Errorf(abi.CodeNotFound, "this host has no backups")
 	}
 	begun := time.Now()
-	log := s.log.With("request", w.Header().Get(rayHeader), "subject", q.who.Subject, "token", q.who.TokenID, "client", q.RemoteAddr)
+	log := s.log.With("request", w.Header().Get(rayHeader), "subject", q.who.Subject, "token", q.who.TokenID, "client", s.remote(q.Request))
 	log.Info("a backup is taken")
 	w.Header().Set("Content-Type", typeBytes)
 	w.Header().Set("Content-Disposition", `attachment; filename="vivarium.backup"`)
