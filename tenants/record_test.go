@@ -113,8 +113,10 @@ func FuzzReader(f *testing.F) {
 	f.Add([]byte("mm"), []byte(module), versionKey("m", 1), []byte(version))
 	f.Add([]byte("mm"), []byte(module), []byte("mm"), []byte(module))
 	f.Add([]byte("vm"), []byte(version), []byte(""), []byte("null"))
+	f.Add([]byte("ka"), []byte(`{"id":"a","url":"https://a.example/k","issuer":"a","audience":"b","role":"admin"}`), []byte("rtx"), []byte(`{"token_id":"x"}`))
+	f.Add([]byte("ux"), []byte(`{"token":"x","used":1}`), []byte("kb"), []byte(`{}`))
 	f.Fuzz(func(t *testing.T, k1, v1, k2, v2 []byte) {
-		rd := reader{ns: "acme", programs: map[string]*program{}, latest: map[string]int{}}
+		rd := newReader("acme")
 		if rd.add(kv.Item{Key: k1, Value: v1}) != nil || rd.add(kv.Item{Key: k2, Value: v2}) != nil {
 			return
 		}
