@@ -20,6 +20,7 @@ import (
 	"github.com/vivarium-run/vivarium/actors"
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
 	"github.com/vivarium-run/vivarium/kv/badgerkv"
+	"github.com/vivarium-run/vivarium/kv/kvtest"
 	"github.com/vivarium-run/vivarium/tenants"
 )
 
@@ -323,14 +324,14 @@ type fixture struct {
 	keys *tenants.Keyring
 	srv  *Server
 	url  string
-	log  *lockedBuffer
+	log  *kvtest.Log
 	dir  string // of the module files
 }
 
 // newFixture starts one. The namespaces default and other exist. change may change the config.
 func newFixture(t testing.TB, change ...func(*Config)) *fixture {
 	t.Helper()
-	f := &fixture{t: t, host: &scriptedHost{}, log: &lockedBuffer{}, dir: t.TempDir()}
+	f := &fixture{t: t, host: &scriptedHost{}, log: &kvtest.Log{}, dir: t.TempDir()}
 	f.reg, f.keys = newRegistry(t, f.dir), newKeyring(t)
 	f.srv = f.newServer(change...)
 	ts := httptest.NewUnstartedServer(f.srv.Handler())
@@ -537,24 +538,6 @@ func (a answer) wantBody(t *testing.T, status int, body string) {
 	if a.status != status || a.body != body {
 		t.Fatalf("got %d %s\nwant %d %s", a.status, a.body, status, body)
 	}
-}
-
-// lockedBuffer is a log that tests read while it is written.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 // actor makes an actor of default.

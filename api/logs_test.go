@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/vivarium-run/vivarium/actors"
+	"github.com/vivarium-run/vivarium/kv/kvtest"
 	"github.com/vivarium-run/vivarium/tenants"
 )
 
@@ -51,7 +52,7 @@ type following struct {
 type recorder struct {
 	head    http.Header
 	code    int
-	body    lockedBuffer
+	body    kvtest.Log
 	flushed bool
 }
 

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -13,7 +12,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -30,24 +28,6 @@ func freeAddr(t *testing.T) (string, int) {
 	}
 	defer l.Close()
 	return l.Addr().String(), l.Addr().(*net.TCPAddr).Port
-}
-
-// lockedLog collects what a host writes.
-type lockedLog struct {
-	mu  sync.Mutex // guards buf
-	buf bytes.Buffer
-}
-
-func (l *lockedLog) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(b)
-}
-
-func (l *lockedLog) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
 }
 
 // handshake returns the certificate that a handshake under a name ends with.
@@ -70,13 +50,13 @@ func issued(t *testing.T, addr, name string, trust *x509.CertPool) *x509.Certifi
 }
 
 // startACME runs a node with certificates from ca for host.example and other.example.
-func startACME(t *testing.T, ca *testCA, addr, data string, change func(*nodeConfig)) (*node, *lockedLog) {
+func startACME(t *testing.T, ca *testCA, addr, data string, change func(*nodeConfig)) (*node, *kvtest.Log) {
 	t.Helper()
 	roots, err := readRoots(ca.rootFile)
 	if err != nil {
 		t.Fatal(err)
 	}
-	log := &lockedLog{}
+	log := &kvtest.Log{}
 	c := nodeConfig{
 		data: data, listen: addr, key: make([]byte, 32), dev: true, log: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		acme: &acmeConfig{

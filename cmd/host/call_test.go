@@ -7,30 +7,11 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/vivarium-run/vivarium/actors/actorstest"
+	"github.com/vivarium-run/vivarium/kv/kvtest"
 )
-
-// lockedBuffer is read while it is written.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-// Write implements io.Writer.
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
 
 // A command listens to an actor, over a kill of the host, until it has heard enough.
 func TestListen(t *testing.T) {
@@ -38,7 +19,7 @@ func TestListen(t *testing.T) {
 	s.upload(s.token("deploy", "default"), "kitchen", "guest-sdk/testguests/kitchen")
 	invoke := s.token("invoke", "default")
 	url := s.url
-	var out, errs lockedBuffer
+	var out, errs kvtest.Log
 	ended := make(chan int, 1)
 	flags := []string{"--key", "a,b", "--url", url, "--token", invoke}
 	go func() {

@@ -1,7 +1,6 @@
 package egress
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"log"
@@ -18,6 +17,7 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
+	"github.com/vivarium-run/vivarium/kv/kvtest"
 )
 
 // names is a DNS server on loopback. Each name has a list of answers, of which each question takes
@@ -105,12 +105,12 @@ func (n *names) serve(conn net.PacketConn) {
 type world struct {
 	*Client
 	names *names
-	log   *lockedBuffer
+	log   *kvtest.Log
 }
 
 func newWorld(t *testing.T, c Config) *world {
 	t.Helper()
-	w := &world{log: &lockedBuffer{}}
+	w := &world{log: &kvtest.Log{}}
 	w.names, c.Resolver = startNames(t)
 	c.Logger = slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	var err error
@@ -197,23 +197,6 @@ func checkCode(t *testing.T, err error, code abi.Code, text string) {
 	if e.Code != code || !strings.Contains(e.PublicMessage(), text) {
 		t.Fatalf("got %v, want %v with %q", err, code, text)
 	}
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex // guards b
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 // endless yields the same bytes for ever.
