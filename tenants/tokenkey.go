@@ -145,8 +145,11 @@ func (g *gate) addKey(item kv.Item) error {
 		return errors.New("the record has another name than its key")
 	}
 	s, err := newSource(&k)
+	if err != nil {
+		return err
+	}
 	g.keys[k.ID] = s
-	return err
+	return nil
 }
 
 // PutTokenKey registers a key in place of one that has its id. It returns what is there then, durable, and whether it
