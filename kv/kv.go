@@ -46,6 +46,17 @@ func (e *UnknownError) Error() string { return fmt.Sprintf("kv: outcome unknown:
 // Unwrap returns the engine's error.
 func (e *UnknownError) Unwrap() error { return e.Cause }
 
+// BoundError says that a delta would take its class past a bound. Nothing was written.
+type BoundError struct {
+	What Count // which of the class's counts
+	Most int64 // the bound
+	Held int64 // by the class, without the delta
+}
+
+func (e *BoundError) Error() string {
+	return fmt.Sprintf("kv: the class holds %d %s of %d", e.Held, e.What, e.Most)
+}
+
 // Space names an isolated range of keys. Two spaces never see each other's keys, whatever bytes
 // their names hold. The zero Space is invalid.
 type Space struct {
@@ -110,6 +121,10 @@ type Delta struct {
 	// Due, when not nil, replaces the moment at which the space wants to be woken; the zero time
 	// means never. Moments are rounded up to a millisecond: nobody is woken early.
 	Due *time.Time
+	// Marks are added to the space's marks, which never fall below zero.
+	Marks [2]int64
+	// Must lets the delta pass the bounds of its class: it notes what has happened.
+	Must bool
 }
 
 // Size returns the bytes of keys and values, as Limits.MaxBytes counts them.
@@ -120,6 +135,25 @@ func (d *Delta) Size() int {
 	}
 	return n
 }
+
+// Count is one of the things that a store counts for each class.
+type Count int
+
+// The counts.
+const (
+	Bytes  Count = iota // of the keys and values of items
+	Names               // spaces that have a name
+	MarkA               // what owners count on their own, the first; see Delta.Marks
+	MarkB               // the second
+	counts              // how many there are
+)
+
+// String returns the count's name, for errors.
+func (c Count) String() string { return [...]string{"bytes", "names", "marks a", "marks b"}[c] }
+
+// Counts are numbers by Count: what a class or a space holds, or the most that it may. They are exact after a
+// crash, since they change with the deltas that change them.
+type Counts [counts]int64
 
 // Limits are an engine's bounds on one delta.
 type Limits struct {
@@ -229,6 +263,15 @@ type Store interface {
 	// done by then is in it. The items are the engine's own, in byte order of their keys, and are for its
 	// Loader. Key and value are valid until the next iteration. An error ends the sequence.
 	Dump(ctx context.Context) iter.Seq2[Item, error]
+
+	// Bound sets the most that the spaces of a class may hold together from now on; zero is no bound. It is not
+	// stored. A delta that adds to a count that is at its bound, or would pass it, is refused with a *BoundError;
+	// what only takes away is never refused.
+	Bound(class string, most Counts)
+
+	// Totals returns what the spaces of a class hold together: all that is on disk, and of deltas that are on their
+	// way some. Destroyed spaces do not count. It costs no more than a lock.
+	Totals(class string) Counts
 
 	// Limits returns the bounds of one delta.
 	Limits() Limits

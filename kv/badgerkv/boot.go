@@ -13,19 +13,13 @@ import (
 // nextBoot checks the format, and writes the number of this boot, synced. It runs before any
 // other goroutine.
 func (s *Store) nextBoot() error {
+	if err := s.upgrade(); err != nil {
+		return err
+	}
 	txn := s.db.NewTransactionAt(s.snaps.newest(), true)
 	defer txn.Discard()
-	version, err := readNumber(txn, keyVersion)
-	switch {
-	case errors.Is(err, kv.ErrNotFound):
-		if err := txn.Set(keyVersion, binary.BigEndian.AppendUint64(nil, formatVersion)); err != nil {
-			return translate("write format", err)
-		}
-	case err != nil:
-		return err
-	case version > formatVersion:
-		return fmt.Errorf("badgerkv: %s has format %d, this program knows formats up to %d: use a newer program",
-			s.config.Dir, version, formatVersion)
+	if err := txn.Set(keyVersion, binary.BigEndian.AppendUint64(nil, formatVersion)); err != nil {
+		return translate("write format", err)
 	}
 	boot, err := readNumber(txn, keyBoot)
 	if err != nil && !errors.Is(err, kv.ErrNotFound) {
@@ -41,6 +35,29 @@ func (s *Store) nextBoot() error {
 	}
 	s.snaps.publish(ts)
 	return nil
+}
+
+// upgrade makes rows of an older format what this program expects.
+func (s *Store) upgrade() error {
+	version, err := s.readVersion()
+	switch {
+	case errors.Is(err, kv.ErrNotFound):
+		return nil // it is new
+	case err != nil:
+		return err
+	case version > formatVersion:
+		return fmt.Errorf("badgerkv: %s has format %d, this program knows formats up to %d: use a newer program",
+			s.config.Dir, version, formatVersion)
+	case version < 2:
+		return s.recount()
+	}
+	return nil
+}
+
+func (s *Store) readVersion() (uint64, error) {
+	txn := s.db.NewTransactionAt(s.snaps.newest(), false)
+	defer txn.Discard()
+	return readNumber(txn, keyVersion)
 }
 
 func readNumber(txn *badger.Txn, key []byte) (uint64, error) {

@@ -12,7 +12,8 @@ import (
 )
 
 // Check reports what is wrong with the store: rows that are none of ours, and rows that do not agree. The rows of one space that must agree are its head with its name and its moment in the due
-// index, both ways, and items with their chunks. It holds no more than the names of one space's chunks. The error is
+// index, both ways, items with their chunks, and both with what the head counts; of a class the heads and the totals.
+// It holds no more than the names of one space's chunks, and the totals of classes. The error is
 // that of ctx, or of a store that cannot be read on.
 func (in *Inspection) Check(ctx context.Context, report kv.Report) (err error) {
 	defer func() {
@@ -21,10 +22,12 @@ func (in *Inspection) Check(ctx context.Context, report kv.Report) (err error) {
 		}
 	}()
 	return in.s.view(ctx, func(txn *badger.Txn) error {
-		c := &checker{txn: txn, report: report}
+		c := &checker{txn: txn, totals: map[string]kv.Counts{}}
+		c.report = func(d kv.Damage) { c.found++; report(d) }
 		c.numbers()
 		err := in.s.walk(ctx, txn, nil, kv.Range{}, c.row)
 		c.endSpace()
+		c.endTotals()
 		return err
 	})
 }
@@ -36,8 +39,10 @@ type checker struct {
 	report kv.Report
 	boot   uint64
 
-	space kv.Space
-	held  heldRows
+	space  kv.Space
+	held   heldRows
+	totals map[string]kv.Counts // of classes, by the heads of their spaces
+	found  int                  // so far: counts that are wrong after it may follow from it
 }
 
 // heldRows is what was seen of one space.
@@ -49,6 +54,7 @@ type heldRows struct {
 	name  []byte
 	parts map[chunkSet]uint32 // chunks by their set, whose parts is zero
 	used  map[chunkSet]uint32 // sets that items name, with their parts
+	bytes int64               // of items
 }
 
 func nameOfSpace(s kv.Space) string { return fmt.Sprintf("space %q/%x", s.Class(), s.ID()) }
@@ -75,29 +81,34 @@ func (c *checker) row(key []byte, item *badger.Item) error {
 		c.report.Found("store/unknown_row", fmt.Sprintf("row %q", clip(key)), "no program of ours writes such a row")
 		return nil
 	}
-	if r.kind == kindDue || r.kind == kindGarbageSpace || r.kind == kindGarbageChunks {
+	switch r.kind {
+	case kindChunk, kindHead, kindItem, kindNameOf:
+		if r.space != c.space {
+			c.endSpace()
+			c.space = r.space
+		}
+	default:
 		c.endSpace()
-	} else if r.kind != kindName && r.kind != kindBoot && r.kind != kindVersion && r.space != c.space {
-		c.endSpace()
-		c.space = r.space
 	}
 	return item.Value(func(v []byte) error {
 		if !r.validValue(item.UserMeta(), v) {
 			c.report.Found("store/bad_row", fmt.Sprintf("row %q", clip(key)), "it cannot be read")
 			return nil
 		}
-		c.valid(r, item.UserMeta(), v)
+		c.valid(r, item, v)
 		return nil
 	})
 }
 
-func (c *checker) valid(r row, meta byte, v []byte) {
-	h := &c.held
+func (c *checker) valid(r row, item *badger.Item, v []byte) {
+	h, meta := &c.held, item.UserMeta()
 	switch r.kind {
 	case kindName:
 		c.binding(r, string(v))
 	case kindDue:
 		c.due(r)
+	case kindTotals:
+		c.total(r.space.Class(), v)
 	case kindChunk:
 		h.rows++
 		h.parts = add(h.parts, r.set, h.parts[r.set]+1)
@@ -112,6 +123,8 @@ func (c *checker) valid(r row, meta byte, v []byte) {
 			set.parts = 0
 			h.used = add(h.used, set, parts)
 		}
+		w := &writer{txn: c.txn} // a missing chunk is found elsewhere
+		h.bytes += w.sizeOf(r.space, item, len(item.Key())-len(itemKey(r.space, nil)))
 	case kindNameOf:
 		h.rows++
 		h.name = bytes.Clone(v)
@@ -158,6 +171,42 @@ func (c *checker) due(r row) {
 	}
 }
 
+// total checks what a class is said to hold against the heads of its spaces, which come before.
+func (c *checker) total(class string, v []byte) {
+	says, _ := decodeCounts(v)
+	if holds := c.totals[class]; holds != says && c.found == 0 {
+		c.report.Found("store/wrong_totals", fmt.Sprintf("class %q", class), "it is said to hold %v, and its spaces hold %v", says, holds)
+	}
+	delete(c.totals, class)
+}
+
+// endTotals looks for classes that hold something and are not said to.
+func (c *checker) endTotals() {
+	for class, holds := range c.totals {
+		if holds != (kv.Counts{}) && c.found == 0 {
+			c.report.Found("store/wrong_totals", fmt.Sprintf("class %q", class), "its spaces hold %v, and nothing says so", holds)
+		}
+	}
+}
+
+// count checks what the head of a space counts, and adds it to its class.
+func (c *checker) count(s kv.Space, h heldRows) {
+	names := int64(0)
+	if h.name != nil {
+		names = 1
+	}
+	holds := h.head.holds
+	if c.found == 0 && (holds[kv.Bytes] != h.bytes || holds[kv.Names] != names) {
+		c.report.Found("store/wrong_counts", nameOfSpace(s), "its head counts %d bytes and %d names, and it has %d and %d",
+			holds[kv.Bytes], holds[kv.Names], h.bytes, names)
+	}
+	total := c.totals[s.Class()]
+	for i, n := range holds {
+		total[i] += n
+	}
+	c.totals[s.Class()] = total
+}
+
 // endSpace checks what was seen of a space.
 func (c *checker) endSpace() {
 	s, h := c.space, c.held
@@ -183,6 +232,7 @@ func (c *checker) endSpace() {
 		c.report.Found("store/due_lost", where, "it is due at %d ms, and the due index does not have it: nothing wakes it", h.head.due)
 	}
 	c.chunks(s, h)
+	c.count(s, h)
 }
 
 // chunks checks that items find the chunks that they name, and that somebody names each chunk.

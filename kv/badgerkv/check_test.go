@@ -145,6 +145,12 @@ func TestCheck(t *testing.T) {
 		{"an item with a foreign mark", func(txn *badger.Txn) {
 			txn.SetEntry(badger.NewEntry(itemKey(checkA, []byte("k")), []byte("v")).WithMeta(7))
 		}, []string{"store/bad_row"}},
+		{"a head that counts wrongly", change(checkA, func(h *head) { h.holds[kv.Bytes]++ }), []string{"store/wrong_counts"}},
+		{"a head with a name too many", change(kv.NewSpace("other", "plain"), func(h *head) { h.holds[kv.Names]++ }), []string{"store/wrong_counts"}},
+		{"marks that the class does not know", change(checkA, func(h *head) { h.holds[kv.MarkB]++ }), []string{"store/wrong_totals"}},
+		{"totals are gone", remove(totalsKey("other")), []string{"store/wrong_totals"}},
+		{"totals of nobody", set(totalsKey("nobody"), appendCounts(nil, kv.Counts{1, 2, 3, 4})), []string{"store/wrong_totals"}},
+		{"totals below zero", set(totalsKey("other"), appendCounts(nil, kv.Counts{-1})), []string{"store/bad_row"}},
 		{"no boot number", remove(keyBoot), []string{"store/bad_head", "store/bad_head", "store/bad_head", "store/no_boot"}},
 		{"no version", remove(keyVersion), []string{"store/no_version"}},
 		{"a newer version", set(keyVersion, []byte{0, 0, 0, 0, 0, 0, 0, 9}), []string{"store/newer_version"}},

@@ -48,9 +48,9 @@ func (s *Store) commitGroup(jobs []*job) {
 	verdicts := make([]error, len(jobs))
 	var n, bytes int
 	for i, j := range jobs {
-		taken, err := s.nameTaken(txn, j)
+		err := s.measure(txn, j)
 		if err == nil {
-			if verdicts[i] = s.judge(j, taken); verdicts[i] != nil {
+			if verdicts[i] = s.judge(j); verdicts[i] != nil {
 				continue
 			}
 			err = apply(txn, j)
@@ -65,6 +65,12 @@ func (s *Store) commitGroup(jobs []*job) {
 		bytes += j.cost.bytes
 	}
 	if n > 0 {
+		w := &writer{txn: txn}
+		s.totals.write(w)
+		if w.err != nil {
+			s.fail(jobs, w.err)
+			return
+		}
 		ts := s.snaps.newest() + 1
 		if err := s.commit(txn, ts, n); err != nil {
 			s.fail(jobs, err)
@@ -147,9 +153,20 @@ func (s *Store) finish(jobs []*job, verdicts []error) {
 	runtime.Gosched()
 }
 
+// measure reads what the verdict about a job depends on.
+func (s *Store) measure(txn *badger.Txn, j *job) (err error) {
+	if j.refused != nil || j.remove != nil || j.entry == nil {
+		return nil
+	}
+	if j.nameTaken, err = nameTaken(txn, j); err == nil {
+		j.growth, err = growth(txn, j)
+	}
+	return err
+}
+
 // nameTaken reports whether j binds a name that belongs to another space, on disk or in the group.
-func (s *Store) nameTaken(txn *badger.Txn, j *job) (bool, error) {
-	if j.refused != nil || j.delta == nil || j.delta.Bind == nil {
+func nameTaken(txn *badger.Txn, j *job) (bool, error) {
+	if j.delta == nil || j.delta.Bind == nil {
 		return false, nil
 	}
 	id, _, err := readRow(txn, nameKey(j.lease.Space.Class(), j.delta.Bind))

@@ -28,7 +28,8 @@ func (c cost) exceeds(limit cost) bool { return c.bytes > limit.bytes || c.entri
 func deltaCost(s kv.Space, d *kv.Delta) (c cost, chunks bool) {
 	prefix := spaceOverhead + len(s.Class()) + len(s.ID())
 	c.add(1, prefix+headSize)
-	c.add(1, prefix+10) // garbage row; the sets it may list are counted with the ops
+	c.add(1, prefix+countsSize) // the class's totals, once a group
+	c.add(1, prefix+10)         // garbage row; the sets it may list are counted with the ops
 	for _, op := range d.Ops {
 		row := prefix + len(op.Key) + chunkSetSize
 		if len(op.Value) <= chunkSize {
@@ -49,10 +50,10 @@ func deltaCost(s kv.Space, d *kv.Delta) (c cost, chunks bool) {
 	return c, chunks
 }
 
-// destroyCost returns the cost of ending a space: head, two name rows, due row, garbage row.
+// destroyCost returns the cost of ending a space: head, totals, two name rows, due row, garbage row.
 func destroyCost(s kv.Space) (c cost) {
 	prefix := spaceOverhead + len(s.Class()) + len(s.ID())
-	c.add(5, 5*prefix+headSize+maxKey+8)
+	c.add(6, 6*prefix+headSize+countsSize+maxKey+8)
 	return c
 }
 

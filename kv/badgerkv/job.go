@@ -21,8 +21,10 @@ type job struct {
 	refused error  // why the job was dead before it was queued
 	entry   *entry // held by the job; nil if the lease was stale already
 
-	before, after head // set by judge
-	garbage       bool // set by apply: the sweeper has something to do
+	nameTaken     bool      // set by measure: the delta's name belongs to another space
+	growth        kv.Counts // set by measure, of what the space holds
+	before, after head      // set by judge
+	garbage       bool      // set by apply: the sweeper has something to do
 }
 
 // Commit queues d; see kv.Store. The checks that need no order are made here, the others when d's
@@ -79,9 +81,8 @@ func fenced(format string, args ...any) error {
 	return fmt.Errorf("badgerkv: "+format+": %w", append(args, kv.ErrFenced)...)
 }
 
-// judge accepts j, or says why nothing of it may be written. taken says that its name belongs to
-// another space. An accepted job moves its entry forward; a refused one breaks its lease.
-func (s *Store) judge(j *job, taken bool) error {
+// judge accepts j, which was measured, or says why nothing of it may be written. An accepted job moves its entry forward; a refused one breaks its lease.
+func (s *Store) judge(j *job) error {
 	if j.remove != nil {
 		return j.refused
 	}
@@ -102,10 +103,12 @@ func (s *Store) judge(j *job, taken bool) error {
 	err := j.refused
 	switch {
 	case err != nil:
-	case taken:
+	case j.nameTaken:
 		err = kv.ErrExists
 	case j.delta != nil && j.delta.N != e.head.pos+1:
 		err = fenced("delta %d after %d", j.delta.N, e.head.pos)
+	default:
+		err = s.totals.add(j.lease.Space.Class(), j.growth, j.destroy || j.delta.Must)
 	}
 	if err != nil {
 		e.broken = true
@@ -126,6 +129,9 @@ func (j *job) next(e *entry) head {
 	}
 	h := e.head
 	h.pos, h.epoch = j.delta.N, e.epoch
+	for i, n := range j.growth {
+		h.holds[i] += n
+	}
 	if j.chunks {
 		h.flags |= hasChunks
 	}

@@ -18,6 +18,7 @@ import (
 //	'm' 'd' due <class> <id>           the due index
 //	'm' 'g' <class> <id> 'd'           garbage: the space was destroyed
 //	'm' 'g' <class> <id> 'x' N         garbage: chunk sets that delta N made stale
+//	'm' 't' class                      what the spaces of a class hold together
 //	'm' 'v'                            format version
 //
 // Every part but the last of a key has a fixed or a stated length, so no bytes of a class, an id
@@ -36,6 +37,7 @@ const (
 	rowBoot    = 'b'
 	rowDue     = 'd'
 	rowGarbage = 'g'
+	rowTotals  = 't'
 	rowVersion = 'v'
 
 	garbageSpace  = 'd'
@@ -47,6 +49,7 @@ var (
 	keyVersion    = []byte{tableMeta, rowVersion}
 	prefixDue     = []byte{tableMeta, rowDue}
 	prefixGarbage = []byte{tableMeta, rowGarbage}
+	prefixTotals  = []byte{tableMeta, rowTotals}
 )
 
 // maxName is the longest class and id together that Limits promises to hold for. A space with a
@@ -143,6 +146,10 @@ func garbageSpaceKey(s kv.Space) []byte {
 func garbageChunksKey(s kv.Space, delta uint64) []byte {
 	b := append(appendSpace(append([]byte(nil), prefixGarbage...), s), garbageChunks)
 	return binary.BigEndian.AppendUint64(b, delta)
+}
+
+func totalsKey(class string) []byte {
+	return append(append([]byte(nil), prefixTotals...), class...)
 }
 
 // successor returns the first key behind all that begin with prefix; nil if there is none.

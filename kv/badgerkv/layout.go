@@ -9,7 +9,7 @@ import (
 // row is what the key of a row says; see keys.go.
 type row struct {
 	kind  rowKind
-	space kv.Space // of a name's binding only its class counts
+	space kv.Space // of a name's binding and of totals only its class counts
 	name  []byte   // of a binding
 	set   chunkSet // of a chunk, without the number of its parts
 	part  uint32
@@ -30,6 +30,7 @@ const (
 	kindGarbageSpace
 	kindGarbageChunks
 	kindVersion
+	kindTotals
 )
 
 // parseRow reads a row's key. It reports false for one that is none of ours. What it returns refers to key.
@@ -91,6 +92,12 @@ func parseMetaRow(key []byte) (r row, ok bool) {
 	case rowVersion:
 		r.kind = kindVersion
 		return r, len(rest) == 0
+	case rowTotals:
+		r.kind = kindTotals
+		if ok = len(rest) >= 1 && len(rest) <= 255; ok {
+			r.space = kv.NewSpace(string(rest), "?")
+		}
+		return r, ok
 	case rowDue:
 		r.kind = kindDue
 		r.due, r.space, ok = cutDue(key)
@@ -128,6 +135,9 @@ func (r row) validValue(meta byte, value []byte) bool {
 		return len(value) >= 1 && len(value) <= chunkSize
 	case kindHead:
 		_, ok := decodeHead(value)
+		return ok
+	case kindTotals:
+		_, ok := decodeCounts(value)
 		return ok
 	case kindBoot, kindVersion:
 		return len(value) == 8

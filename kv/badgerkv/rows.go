@@ -8,7 +8,7 @@ import (
 )
 
 // formatVersion is raised by a change of layout that older programs would misread.
-const formatVersion = 1
+const formatVersion = 2
 
 // head is the row that every delta of a space rewrites. The zero head is that of a space which
 // holds nothing.
@@ -17,6 +17,7 @@ type head struct {
 	pos   uint64   // of the last delta
 	epoch kv.Epoch // that wrote it
 	due   int64    // Unix milliseconds, if hasDue
+	holds kv.Counts
 }
 
 type headFlags byte
@@ -32,7 +33,11 @@ const (
 
 func (h head) has(f headFlags) bool { return h.flags&f != 0 }
 
-const headSize = 1 + 4*8
+const (
+	headSize    = oldHeadSize + countsSize
+	oldHeadSize = 1 + 4*8 // of format 1, which did not count
+	countsSize  = len(kv.Counts{}) * 8
+)
 
 func (h head) encode() []byte {
 	b := make([]byte, 0, headSize)
@@ -40,11 +45,38 @@ func (h head) encode() []byte {
 	b = binary.BigEndian.AppendUint64(b, h.pos)
 	b = binary.BigEndian.AppendUint64(b, h.epoch.Boot)
 	b = binary.BigEndian.AppendUint64(b, h.epoch.Claim)
-	return binary.BigEndian.AppendUint64(b, uint64(h.due))
+	b = binary.BigEndian.AppendUint64(b, uint64(h.due))
+	return appendCounts(b, h.holds)
+}
+
+func appendCounts(b []byte, c kv.Counts) []byte {
+	for _, n := range c {
+		b = binary.BigEndian.AppendUint64(b, uint64(n))
+	}
+	return b
+}
+
+// decodeCounts is the inverse of appendCounts.
+func decodeCounts(b []byte) (c kv.Counts, ok bool) {
+	if len(b) != countsSize {
+		return c, false
+	}
+	for i := range c {
+		if c[i] = int64(binary.BigEndian.Uint64(b[8*i:])); c[i] < 0 {
+			return c, false
+		}
+	}
+	return c, true
 }
 
 func decodeHead(b []byte) (head, bool) {
-	if len(b) != headSize {
+	var holds kv.Counts
+	if len(b) == headSize {
+		var ok bool
+		if holds, ok = decodeCounts(b[oldHeadSize:]); !ok {
+			return head{}, false
+		}
+	} else if len(b) != oldHeadSize {
 		return head{}, false
 	}
 	u64 := func(i int) uint64 { return binary.BigEndian.Uint64(b[1+8*i:]) }
@@ -53,6 +85,7 @@ func decodeHead(b []byte) (head, bool) {
 		pos:   u64(0),
 		epoch: kv.Epoch{Boot: u64(1), Claim: u64(2)},
 		due:   int64(u64(3)),
+		holds: holds,
 	}, true
 }
 

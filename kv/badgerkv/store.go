@@ -37,6 +37,7 @@ type Store struct {
 	acks    acks
 	failure failure
 	stats   counters
+	totals  totals
 
 	stop  chan struct{}  // closed by Close
 	loops sync.WaitGroup // the goroutines that stop ends
@@ -120,6 +121,9 @@ func openEngine(c Config) (*badger.DB, error) {
 // start reads and writes the store's own rows and starts the goroutines.
 func (s *Store) start() error {
 	if err := s.nextBoot(); err != nil {
+		return err
+	}
+	if err := s.loadTotals(); err != nil {
 		return err
 	}
 	if err := s.loadDying(); err != nil {

@@ -295,6 +295,12 @@ func guard[T any](g *Gate, open func() iter.Seq2[T, error]) iter.Seq2[T, error] 
 	}
 }
 
+// Bound forwards.
+func (g *Gate) Bound(class string, most kv.Counts) { g.inner.Bound(class, most) }
+
+// Totals forwards.
+func (g *Gate) Totals(class string) kv.Counts { return g.inner.Totals(class) }
+
 // Limits forwards.
 func (g *Gate) Limits() kv.Limits { return g.inner.Limits() }
 

@@ -45,6 +45,7 @@ func Run(t *testing.T, e Engine) {
 		{"name", nameTests},
 		{"due", dueTests},
 		{"destroy", destroyTests},
+		{"totals", totalsTests},
 		{"isolation", isolationTests},
 		{"dump", dumpTests},
 		{"close", closeTests},
