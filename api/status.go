@@ -101,6 +101,7 @@ var statuses = map[abi.Code]int{
 	abi.CodeChildEnded:           http.StatusConflict,
 	abi.CodeRequestNotOpen:       http.StatusConflict,
 	abi.CodeRateLimited:          http.StatusTooManyRequests,
+	abi.CodeQuota:                http.StatusTooManyRequests,
 }
 
 // statusOf returns the status of a code.

@@ -155,3 +155,13 @@ func (c *catalog) list() []Module {
 	}
 	return list
 }
+
+// size returns how many modules there are, and the bytes of all their versions.
+func (c *catalog) size() (modules, bytes int64) {
+	for _, p := range c.modules {
+		for _, v := range p.versions {
+			bytes += v.Bytes
+		}
+	}
+	return int64(len(c.modules)), bytes
+}

@@ -35,6 +35,9 @@ func Check(ctx context.Context, r kv.Reader, dir string, report kv.Report) (map[
 		if err := checkRegistry(ctx, r, id, &files); err != nil {
 			return nil, err
 		}
+		if err := checkUsage(ctx, r, id, report); err != nil {
+			return nil, err
+		}
 	}
 	return known, nil
 }
@@ -62,6 +65,19 @@ func checkRegistry(ctx context.Context, r kv.Reader, ns ID, files *fileCheck) er
 				return err
 			}
 			files.check(v)
+		}
+	}
+	return nil
+}
+
+// checkUsage checks what a namespace is said to have used.
+func checkUsage(ctx context.Context, r kv.Reader, ns ID, report kv.Report) error {
+	for item, err := range r.Scan(ctx, usageSpace(ns), kv.Range{}) {
+		if err != nil {
+			return err
+		}
+		if _, _, err := decodeUsageRow(item); err != nil {
+			report.Found("tenants/bad_usage", "usage of "+string(ns), "at %q: %v", item.Key, err)
 		}
 	}
 	return nil
@@ -111,7 +127,7 @@ func CheckSpace(s kv.Space, known map[ID]bool, report kv.Report) (ActorID, bool)
 		report.Found("tenants/lost_namespace", s.Class(), "it holds the space %x, and no record names it", s.ID())
 		return ActorID{}, false
 	}
-	if s.ID() == spaceRegistry {
+	if s.ID() == spaceRegistry || s.ID() == spaceUsage {
 		return ActorID{}, false
 	}
 	id, ok := IDOfSpace(s)

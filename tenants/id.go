@@ -94,6 +94,7 @@ func IDOfSpace(s kv.Space) (ActorID, bool) {
 const (
 	spaceActor    = "a"
 	spaceRegistry = "r" // of a namespace: its modules and versions
+	spaceUsage    = "u" // of a namespace: what it has used
 )
 
 // hostClass is the class of the host's own spaces. No namespace can have that name.

@@ -26,6 +26,8 @@ type ledger struct {
 	pos   uint64 // number of the space's last delta
 	// live is false after a refused delta: the store fences the rest of that lease.
 	live bool
+	// must lets what is written pass the bounds of the namespace.
+	must bool
 	// stopped is why this ledger will never write again; nil while it may.
 	stopped error
 }
@@ -61,7 +63,7 @@ func (l *ledger) commitLocked(ctx context.Context, ops []kv.Op) error {
 		return err
 	}
 	done := make(chan error, 1)
-	l.store.Commit(l.lease, &kv.Delta{N: l.pos + 1, Ops: ops}, func(err error) { done <- err })
+	l.store.Commit(l.lease, &kv.Delta{N: l.pos + 1, Ops: ops, Must: l.must}, func(err error) { done <- err })
 	err := <-done
 	if err == nil {
 		l.pos++

@@ -31,6 +31,10 @@ type tenant struct {
 	book
 	// catalog is what the ledger's space holds of modules. It never holds what is not on disk.
 	catalog atomic.Pointer[catalog]
+	// terms is what was agreed; who holds the ledger may replace it.
+	terms     atomic.Pointer[Terms]
+	allowance *Allowance
+	usage     usageBook
 }
 
 // CreateNamespace makes a namespace, durable when it returns. It is CodeNamespaceExists if there
@@ -55,7 +59,7 @@ func (r *Registry) CreateNamespace(ctx context.Context, id ID, displayName strin
 		return Namespace{}, fmt.Errorf("tenants: encode namespace: %w", err)
 	}
 	// The namespace's own space comes first: after the commit nothing may fail.
-	t, err := loadTenant(ctx, r.store, ns)
+	t, err := r.loadTenant(ctx, ns)
 	if err != nil {
 		return Namespace{}, err
 	}

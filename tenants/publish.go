@@ -35,6 +35,7 @@ const Force Option = 1
 //	CodeModuleInUse      the version would be live and lacks names of the module which have actors;
 //	                     metadata {actors}; not with Force. Actors made meanwhile are not seen.
 //	CodeModuleLimit      too many modules, versions or actors, or the manifest is too large
+//	CodeQuota            more modules, or bytes of them, than the namespace may have
 func (r *Registry) Publish(ctx context.Context, st *Staged, v Version, live bool, opts ...Option) (Version, bool, error) {
 	defer st.Discard()
 	t, err := r.tenant(v.Namespace)
@@ -62,6 +63,31 @@ func (r *Registry) Publish(ctx context.Context, st *Staged, v Version, live bool
 		return Version{}, false, err
 	}
 	return *added, true, nil
+}
+
+// MayPublish returns what Publish would refuse now, whatever an upload of a module turns out to be: CodeQuota if the
+// namespace has no room for it, ErrForeign. Bytes are those that have come so far.
+func (r *Registry) MayPublish(ns ID, module string, bytes int64) error {
+	t, err := r.tenant(ns)
+	if err != nil {
+		return err
+	}
+	return t.mayAdd(module, bytes)
+}
+
+// mayAdd holds a new version to the namespace's quotas.
+func (t *tenant) mayAdd(module string, bytes int64) error {
+	c := t.catalog.Load()
+	modules, held := c.size()
+	if _, ok := c.modules[module]; !ok {
+		if most := t.allowance.Limit(QuotaModules); most > 0 && modules >= most {
+			return OverQuota(QuotaModules, most, modules, 0)
+		}
+	}
+	if most := t.allowance.Limit(QuotaModuleBytes); most > 0 && held+bytes > most {
+		return OverQuota(QuotaModuleBytes, most, held, 0)
+	}
+	return nil
 }
 
 func (v *Version) setDefaults() {
@@ -107,6 +133,9 @@ func (r *Registry) addVersionLocked(ctx context.Context, t *tenant, st *Staged, 
 	added, err := decodeVersion(record)
 	if err != nil {
 		return nil, fmt.Errorf("tenants: read back version: %w", err)
+	}
+	if err := t.mayAdd(p.Name, added.Bytes); err != nil {
+		return nil, err
 	}
 	next, err := p.add(added)
 	if err != nil {

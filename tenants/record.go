@@ -15,6 +15,7 @@ import (
 //
 //	k <key id>                      TokenKey, JSON
 //	m <module>                      Module, JSON
+//	q                               Terms, JSON
 //	r t<token id>, r k<key id>      Revocation, JSON
 //	u <token id>                    uploadCount, JSON
 //	v <module> 00 <number u32 BE>   Version, JSON
@@ -47,6 +48,7 @@ type reader struct {
 	programs map[string]*program
 	latest   map[string]int // what the module's record promises
 	gate     *gate
+	terms    Terms
 }
 
 func newReader(ns ID) *reader {
@@ -60,6 +62,11 @@ func (r *reader) add(item kv.Item) error {
 		return r.addModule(item)
 	case len(item.Key) > 0 && item.Key[0] == 'v':
 		return r.addVersion(item)
+	case string(item.Key) == termsKey:
+		if err := json.Unmarshal(item.Value, &r.terms); err != nil {
+			return err
+		}
+		return r.terms.check()
 	case len(item.Key) > 0:
 		return r.gate.add(item)
 	}

@@ -35,6 +35,8 @@ type Registry struct {
 	hasActors HasActors
 	host      book // the host's space; who holds its ledger may replace tenants
 	tenants   atomic.Pointer[map[ID]*tenant]
+	plans     Plans
+	usage     usageWriter
 
 	mu        sync.Mutex // guards listeners
 	listeners []func(ns ID)
@@ -69,6 +71,7 @@ func OpenRegistry(ctx context.Context, store kv.Store, dir string) (*Registry, e
 			return nil, err
 		}
 	}
+	r.usage.start(r)
 	return r, nil
 }
 
@@ -89,7 +92,7 @@ func (r *Registry) load(ctx context.Context, all map[ID]*tenant) error {
 	}
 	r.host.gate.Store(g)
 	for id, t := range all {
-		loaded, err := loadTenant(ctx, r.store, t.Namespace)
+		loaded, err := r.loadTenant(ctx, t.Namespace)
 		if err != nil {
 			return err
 		}
@@ -104,8 +107,8 @@ func (r *Registry) load(ctx context.Context, all map[ID]*tenant) error {
 }
 
 // loadTenant claims a namespace's registry space and reads it.
-func loadTenant(ctx context.Context, store kv.Store, ns Namespace) (t *tenant, err error) {
-	l, err := openLedger(ctx, store, kv.NewSpace(classOf(ns.ID), spaceRegistry))
+func (r *Registry) loadTenant(ctx context.Context, ns Namespace) (t *tenant, err error) {
+	l, err := openLedger(ctx, r.store, kv.NewSpace(classOf(ns.ID), spaceRegistry))
 	if err != nil {
 		return nil, err
 	}
@@ -115,7 +118,7 @@ func loadTenant(ctx context.Context, store kv.Store, ns Namespace) (t *tenant, e
 		}
 	}()
 	rd := newReader(ns.ID)
-	for item, err := range store.Scan(ctx, l.lease.Space, kv.Range{}) {
+	for item, err := range r.store.Scan(ctx, l.lease.Space, kv.Range{}) {
 		if err != nil {
 			return nil, storeError("load "+string(ns.ID), err)
 		}
@@ -127,9 +130,14 @@ func loadTenant(ctx context.Context, store kv.Store, ns Namespace) (t *tenant, e
 	if err != nil {
 		return nil, errCorrupt("registry of "+string(ns.ID), nil, err)
 	}
-	t = &tenant{Namespace: ns, book: book{ledger: l}}
+	t = &tenant{Namespace: ns, book: book{ledger: l}, allowance: newAllowance()}
 	t.catalog.Store(c)
 	t.gate.Store(rd.gate)
+	t.terms.Store(&rd.terms)
+	if err := r.resumeUsage(ctx, t); err != nil {
+		return nil, err
+	}
+	r.apply(t)
 	return t, nil
 }
 
@@ -166,8 +174,9 @@ func (r *Registry) changed(ns ID) {
 }
 
 // Close waits for changes under way and gives the spaces back. Reading goes on, later changes are
-// CodeUnavailable. It never fails and may be called again.
+// CodeUnavailable. What was used until now is stored. It never fails and may be called again.
 func (r *Registry) Close() error {
+	r.usage.close(r)
 	r.host.ledger.close() // first: no namespace is added any more
 	for _, t := range *r.tenants.Load() {
 		if t.ledger != nil { // nil if loading failed before it

@@ -82,6 +82,7 @@ const (
 	CodeChildEnded           Code = 74
 	CodeRequestNotOpen       Code = 75
 	CodeRateLimited          Code = 76
+	CodeQuota                Code = 77 // the namespace's allowance is used up; metadata says which
 )
 
 // info is the public face of a code.
@@ -166,6 +167,7 @@ var errorTable = map[Code]info{
 	CodeChildEnded:           {"actor", "child_ended", "The child has used up its limits"},
 	CodeRequestNotOpen:       {"actor", "request_not_open", "The request is not open"},
 	CodeRateLimited:          {"guard", "rate_limit", "Too many requests"},
+	CodeQuota:                {"quota", "exceeded", "The namespace has used up what it may"},
 }
 
 // Group returns the public group of the code, such as "actor".

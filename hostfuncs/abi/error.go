@@ -10,7 +10,7 @@ import (
 // log may know is wrapped in Cause.
 type Error struct {
 	Code     Code
-	Name     string        // replaces Code.Name() when not empty; for user errors
+	Name     string        // replaces Code.Name() when not empty; for user errors and quotas
 	Message  string        // replaces Code.Message() when not empty
 	Metadata any           // JSON-encodable, or json.RawMessage; nil means none
 	Retry    time.Duration // when to try again; zero means no statement

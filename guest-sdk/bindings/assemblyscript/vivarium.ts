@@ -91,6 +91,7 @@ export const CODE_ACTOR_NO_HANDLER: i64 = 73; // The actor has no handler for th
 export const CODE_ACTOR_CHILD_ENDED: i64 = 74; // The child has used up its limits
 export const CODE_ACTOR_REQUEST_NOT_OPEN: i64 = 75; // The request is not open
 export const CODE_GUARD_RATE_LIMIT: i64 = 76; // Too many requests
+export const CODE_QUOTA_EXCEEDED: i64 = 77; // The namespace has used up what it may
 export const MAX_KV_KEY: i64 = 2048; // a KV key
 export const MAX_KV_VALUE: i64 = 1048576; // a KV value
 export const MAX_KV_BATCH: i64 = 128; // items of one batch call

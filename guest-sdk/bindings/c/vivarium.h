@@ -96,6 +96,7 @@
 #define VIV_CODE_ACTOR_CHILD_ENDED INT64_C(74) // The child has used up its limits
 #define VIV_CODE_ACTOR_REQUEST_NOT_OPEN INT64_C(75) // The request is not open
 #define VIV_CODE_GUARD_RATE_LIMIT INT64_C(76) // Too many requests
+#define VIV_CODE_QUOTA_EXCEEDED INT64_C(77) // The namespace has used up what it may
 #define VIV_MAX_KV_KEY INT64_C(2048) // a KV key
 #define VIV_MAX_KV_VALUE INT64_C(1048576) // a KV value
 #define VIV_MAX_KV_BATCH INT64_C(128) // items of one batch call

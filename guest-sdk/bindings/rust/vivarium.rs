@@ -260,6 +260,9 @@ pub const CODE_ACTOR_REQUEST_NOT_OPEN: i64 = 75;
 /// Too many requests
 pub const CODE_GUARD_RATE_LIMIT: i64 = 76;
 
+/// The namespace has used up what it may
+pub const CODE_QUOTA_EXCEEDED: i64 = 77;
+
 /// a KV key
 pub const MAX_KV_KEY: i64 = 2048;
 
