@@ -17,12 +17,28 @@ type run struct {
 	total  int64 // gas of the call
 	budget int64 // what of it was not handed out yet
 	used   int64 // of the call, once it has ended
+	billed int64 // of the call, to the class's budget
 	slot   bool  // it holds a run slot
+}
+
+// Budget is what a class of guests may compute over time. Safe for concurrent use.
+type Budget interface {
+	// Gas returns nil if there is gas, or why there is none.
+	Gas() error
+	// AwaitGas waits for gas until ctx ends. Its error ends the guest.
+	AwaitGas(ctx context.Context) error
+	// SpendGas takes gas that was used, whether it was there or not.
+	SpendGas(gas int64)
 }
 
 // begin waits for a run slot and hands out the first quantum.
 func (i *Instance) begin(ctx context.Context) error {
 	i.run = run{ctx: ctx, total: i.allowance(), budget: i.allowance()}
+	if i.purse != nil {
+		if err := i.awaitBudget(); err != nil {
+			return err
+		}
+	}
 	if err := i.acquire(); err != nil {
 		return err
 	}
@@ -34,6 +50,7 @@ func (i *Instance) begin(ctx context.Context) error {
 // end counts what the call has used and gives its slot back.
 func (i *Instance) end() {
 	i.used = i.total - i.Left()
+	i.bill(i.used)
 	i.release()
 	i.ctx = nil
 }
@@ -50,6 +67,32 @@ func (i *Instance) take() int64 {
 
 // Limit bounds each later call to gas, if that is less than a call may have anyway; zero lifts the bound.
 func (i *Instance) Limit(gas int64) { i.limit = gas }
+
+// bill takes what the call has used since the last time from the class's budget.
+func (i *Instance) bill(used int64) {
+	if i.purse != nil && used > i.billed {
+		i.purse.SpendGas(used - i.billed)
+		i.billed = used
+	}
+}
+
+// awaitBudget waits, without a run slot, until the class may compute. Guests that wait keep their instances, so only
+// so many of a class may.
+func (i *Instance) awaitBudget() error {
+	err := i.purse.Gas()
+	if err == nil || !i.v.s.block(i.v.key.class) {
+		return err
+	}
+	defer i.v.s.unblock(i.v.key.class)
+	return i.purse.AwaitGas(i.ctx)
+}
+
+// GateMemory has f asked, on the goroutine of the guest, before the instance's memory grows by so many bytes; nil
+// lets it grow. The guest sees a refusal as memory.grow's.
+func (i *Instance) GateMemory(f func(more int64) bool) { i.mem.Gate(f) }
+
+// MemoryBytes returns the size of the instance's memory.
+func (i *Instance) MemoryBytes() int64 { return int64(len(i.mem.Bytes())) }
 
 // LimitMemory bounds the growth of the instance's memory, in bytes, below what the module may have; zero
 // lifts the bound.
@@ -100,12 +143,31 @@ func (i *Instance) refuel() error {
 	if left < 0 {
 		return errNoGas
 	}
+	if err := i.payOn(); err != nil {
+		return err
+	}
 	if err := i.v.s.slots.Yield(i.ctx, i.v.key.class); err != nil {
 		i.slot = false
 		return errNoTime
 	}
 	runtime.Gosched() // or the garbage collector would wait for the guest
 	return nil
+}
+
+// payOn bills what was used until now and waits if the class has used up its budget.
+func (i *Instance) payOn() error {
+	if i.purse == nil {
+		return nil
+	}
+	i.bill(i.total - i.Left())
+	if i.purse.Gas() == nil {
+		return nil
+	}
+	i.release()
+	if err := i.awaitBudget(); err != nil {
+		return err
+	}
+	return i.acquire()
 }
 
 // pay charges for work of ours and ends the guest if it cannot.

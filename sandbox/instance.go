@@ -43,6 +43,7 @@ type Instance struct {
 	stack   api.MutableGlobal       // i32, bytes that are left
 	entries map[string]api.Function // looked up once: a lookup allocates a call engine
 	limit   int64                   // gas of a call; zero means what every call has
+	purse   Budget                  // of the class; nil if it has no bounds
 	broken  bool                    // a call failed, so it serves nobody any more
 
 	run           // the call that runs
@@ -53,10 +54,10 @@ type Instance struct {
 // running the start-up under ctx. A start-up that fails is the error of Call.
 func (v *Version) NewInstance(ctx context.Context, env Env) (*Instance, error) {
 	if i := v.takeShell(); i != nil {
-		i.env = env
+		i.env, i.purse, i.used = env, v.budget(), 0
 		return i, nil
 	}
-	i := &Instance{v: v, env: env, entries: map[string]api.Function{}}
+	i := &Instance{v: v, env: env, purse: v.budget(), entries: map[string]api.Function{}}
 	if err := v.inSlot(ctx, func() error { return i.instantiate(ctx) }); err != nil {
 		return nil, err
 	}
@@ -73,6 +74,25 @@ func (v *Version) NewInstance(ctx context.Context, env Env) (*Instance, error) {
 	}
 	i.used = used
 	return i, nil
+}
+
+// budget returns what the version's class may compute, nil if that has no bounds.
+func (v *Version) budget() Budget {
+	if v.s.cfg.Budget == nil {
+		return nil
+	}
+	return v.s.cfg.Budget(v.key.class)
+}
+
+// MemoryBytes returns the size of the memory that an instance begins with.
+func (v *Version) MemoryBytes() int64 {
+	switch m := v.facts.Memory; {
+	case v.image != nil:
+		return int64(v.image.WasmPages()) * image.WasmPageSize
+	case m != nil:
+		return int64(m.Min) * image.WasmPageSize
+	}
+	return 0
 }
 
 // instantiate makes the module instance on a memory of ours.
@@ -140,8 +160,9 @@ func (noRandom) Read([]byte) (int, error) {
 }
 
 // Call runs the exported function name of type () -> i32 to its end and returns its result. The
-// instance can be used again only after a nil error. Errors:
+// instance can be used again only while it is Whole. Errors:
 //
+//	*abi.Error   the class has used up its budget
 //	*LimitError  gas, time or stack ended first
 //	*TrapError   the guest trapped or exited
 //	other        what a host function panicked with, or our own fault
@@ -170,11 +191,15 @@ func (i *Instance) call(ctx context.Context, name string) (result uint64, err er
 	return stack[0], nil
 }
 
+// Whole reports whether no call has failed that had begun, so that the instance can go on.
+func (i *Instance) Whole() bool { return !i.broken }
+
 // Close gives the instance back. One that is whole is reset and waits for the next actor of the
 // version; any other is freed.
 func (i *Instance) Close() {
 	i.env, i.limit = nil, 0
 	i.mem.Limit(0)
+	i.mem.Gate(nil)
 	if i.broken || i.v.image == nil || !i.v.keepShell(i) {
 		i.drop()
 	}

@@ -64,7 +64,11 @@ type Config struct {
 	IdleVersions int
 	// IdleShells is how many instances without an actor a version keeps for the next. Zero means 16.
 	IdleShells int
-	Logger     *slog.Logger // nil means slog.Default()
+	// Budget returns what a class may compute over time, nil for no bounds. Nil means that none has.
+	Budget func(class string) Budget
+	// Weight returns the share that a class has of the processors while others wait, at least 1. Nil means 1 for each.
+	Weight func(class string) int
+	Logger *slog.Logger // nil means slog.Default()
 }
 
 func (c *Config) setDefaults() {
@@ -148,7 +152,7 @@ func Open(ctx context.Context, cfg Config) (*Sandbox, error) {
 	s := &Sandbox{
 		cfg: cfg, versions: map[versionKey]*Version{}, blocked: map[string]int{},
 		arena: image.NewArena(image.Config{MaxWasmPages: cfg.MemoryPages}),
-		slots: slots.New(cfg.Slots, nil), chores: slots.New(1, nil),
+		slots: slots.New(cfg.Slots, cfg.Weight), chores: slots.New(1, nil),
 	}
 	if err := s.open(ctx); err != nil {
 		s.Close()

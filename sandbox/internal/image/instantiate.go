@@ -93,7 +93,7 @@ func (l *linear) Reallocate(size uint64) []byte {
 	first := !l.sized
 	l.sized = true
 	var b []byte
-	if size <= wasmPagesOf32Bit*WasmPageSize && (first || l.m.limit == 0 || size <= uint64(l.m.limit)) {
+	if size <= wasmPagesOf32Bit*WasmPageSize && (first || l.m.mayGrow(size)) {
 		b = l.m.ram.grow(int(size))
 	}
 	switch {
@@ -103,6 +103,14 @@ func (l *linear) Reallocate(size uint64) []byte {
 		l.m.buf = b
 	}
 	return b
+}
+
+// mayGrow reports whether a guest may have size bytes, which is more than it has.
+func (m *Memory) mayGrow(size uint64) bool {
+	if m.limit > 0 && size > uint64(m.limit) {
+		return false
+	}
+	return m.gate == nil || m.gate(int64(size)-int64(len(m.buf)))
 }
 
 // Free is called when the module is closed.

@@ -19,9 +19,10 @@ type Memory struct {
 	arena  *Arena
 	image  *Image // nil for a bare memory
 	ram    ram
-	buf    []byte // as much as the guest sees
-	limit  int    // bytes to which it may grow; zero is no bound of its own
-	taken  bool   // by an instance
+	buf    []byte                // as much as the guest sees
+	limit  int                   // bytes to which it may grow; zero is no bound of its own
+	gate   func(more int64) bool // asked before it grows by so many bytes; nil lets it
+	taken  bool                  // by an instance
 	closed bool
 }
 
@@ -45,6 +46,9 @@ func (m *Memory) Bytes() []byte { return m.buf }
 
 // Limit bounds the growth of m to bytes from now on; zero lifts the bound. What it has already stays.
 func (m *Memory) Limit(bytes int) { m.limit = bytes }
+
+// Gate has f asked before m grows by so many bytes, on the goroutine of the guest; nil lets it grow.
+func (m *Memory) Gate(f func(more int64) bool) { m.gate = f }
 
 // Page returns page i, in units of PageSize; it is a part of Bytes.
 func (m *Memory) Page(i uint32) []byte { return page(m.buf, int(i)) }
