@@ -51,6 +51,8 @@ type actor struct {
 	reload     bool           // the guest's memory may be ahead of the store
 	leave      leaving        // what the last turn decided
 	usage      abi.ChildUsage // of a child
+	allowance  *tenants.Allowance
+	tally      *tenants.Tally // nil until there is such an actor
 	gone       bool           // destroyed
 	varBytes   int            // of all Extism vars, -1 when unknown
 
@@ -58,6 +60,7 @@ type actor struct {
 	version  *tenants.Version
 	code     *sandbox.Version
 	instance *sandbox.Instance
+	memory   int64 // of the instance, taken from the allowance
 	kernel   hostfuncs.Kernel
 	self     []byte // document of the operation self, nil when it must be made
 	turn     *turn  // the one that runs
@@ -72,6 +75,7 @@ func (a *actor) run() {
 		a.mail.fail(err)
 		return
 	}
+	a.tally = a.allowance.Tally(a.id)
 	if !a.newborn && !a.isPostOffice() {
 		a.h.settle(a)
 	}
@@ -106,6 +110,7 @@ func (a *actor) open() error {
 		return readError(err)
 	}
 	a.lease, a.number = lease, lease.Pos
+	a.allowance = a.h.cfg.Registry.Allowance(a.id.Namespace)
 	a.cause = a.causeOfWake()
 	a.requests.last = rand.Uint64N(1<<40) << 12 // exact in a float64, which guests may read it into
 	if a.newborn {
@@ -370,6 +375,9 @@ func (a *actor) prepare(e *entry) error {
 		if err := a.h.Writable(); err != nil {
 			return err
 		}
+		if err := a.allowance.MayWrite(); err != nil {
+			return err
+		}
 	}
 	a.flight.waitForRoom()
 	if a.flight.broken() != nil {
@@ -439,7 +447,14 @@ func (a *actor) dropInstance() {
 	}
 	a.unpark()
 	a.instance.Close()
+	a.leavePlace()
+}
+
+// leavePlace gives back what the instance took, which is gone.
+func (a *actor) leavePlace() {
 	a.instance = nil
+	a.allowance.FreeMemory(a.memory)
+	a.memory = 0
 	a.h.instances.release(a.id.Namespace)
 }
 
@@ -453,8 +468,7 @@ func (a *actor) putToSleep() {
 	}
 	a.unpark()
 	a.instance.Sleep(a.id, a.number)
-	a.instance = nil
-	a.h.instances.release(a.id.Namespace)
+	a.leavePlace()
 }
 
 // destroy ends the actor for good. It reports false if it did.
@@ -516,6 +530,9 @@ func (a *actor) end() {
 	}
 	if a.lease.Space.Valid() {
 		a.h.cfg.Store.Release(a.lease)
+	}
+	if a.tally != nil {
+		a.tally.Done()
 	}
 	a.h.forget(a)
 	a.leaveWork()

@@ -89,6 +89,11 @@ func (g *agenda) load(ctx context.Context, r kv.Reader, s kv.Space) error {
 	return nil
 }
 
+// marks are the rows that the store counts for the namespace: schedules, and queue messages. See tenants.BoundQuota.
+func (g *agenda) marks() [2]int64 {
+	return [2]int64{int64(g.counts[agendaSchedule]), int64(g.counts[agendaQueue])}
+}
+
 // apply takes up what a turn did to agenda rows.
 func (g *agenda) apply(changes *kv.Overlay) error {
 	for _, op := range changes.OpsWithin(kv.PrefixRange([]byte{tableAgenda})) {

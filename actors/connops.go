@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
+	"github.com/vivarium-run/vivarium/tenants"
 )
 
 // The methods of hostfuncs.Connections. Nothing leaves before the turn is durable; what a turn changes it sees
@@ -225,6 +226,10 @@ func (t *turn) sayEvent(n int) error {
 	if err := t.say(n); err != nil {
 		return err
 	}
+	if err := t.a.allowance.Event(); err != nil {
+		return err
+	}
+	t.a.tally.Add(tenants.UsedEvents, 1)
 	t.events++
 	return nil
 }

@@ -240,7 +240,7 @@ func (c *courier) ask(ctx context.Context, p egress.Policy) (*egress.Response, e
 		return nil, err
 	}
 	defer free()
-	return c.h.egress.Do(ctx, string(c.actor.Namespace), p, *c.task.Fetch, b)
+	return c.h.exchange(ctx, c.actor, p, *c.task.Fetch, b)
 }
 
 // locate returns the actor of a target, which is made if the target says so.

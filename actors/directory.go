@@ -112,6 +112,9 @@ func (h *Host) birth(ctx context.Context, a tenants.Address, o CreateOptions) (I
 	if err := h.Writable(); err != nil {
 		return Info{}, false, err
 	}
+	if err := h.mayCreate(a.Namespace); err != nil {
+		return Info{}, false, err
+	}
 	if want := v.Actors[a.Name].Key; want != nil && len(a.Key.Components()) != len(want) {
 		return Info{}, false, abi.Errorf(abi.CodeActorInvalidKey, "a key of this actor has %d components: %q", len(want), want)
 	}

@@ -14,6 +14,11 @@ import (
 func (t *turn) dueRow(kind agendaKind, name []byte, due time.Time, body []byte) error {
 	key := agendaKey(kind, name)
 	had := t.hasRow(key)
+	if !had {
+		if err := t.mayAddRow(kind); err != nil {
+			return err
+		}
+	}
 	if err := t.put(key, agendaRow(due, body)); err != nil {
 		return err
 	}

@@ -92,13 +92,30 @@ func (t *turn) Fetch(request, body []byte) (envelope []byte, err error) {
 		return nil, abi.Errorf(abi.CodeInvalidArgument, "only a task can stream")
 	}
 	body = bytes.Clone(body)
-	err = t.block(func(ctx context.Context) { envelope = t.a.h.fetch(ctx, t.a.id.Namespace, p, f, body) })
+	err = t.block(func(ctx context.Context) { envelope = t.a.h.fetch(ctx, t.a.id, p, f, body) })
 	return envelope, err
 }
 
+// exchange sends a request and returns the head of the answer. The bytes of both bodies count for the actor.
+func (h *Host) exchange(ctx context.Context, id tenants.ActorID, p egress.Policy, f abi.FetchRequest, body []byte) (*egress.Response, error) {
+	of := h.cfg.Registry.Allowance(id.Namespace)
+	if err := of.MayFetch(); err != nil {
+		return nil, err
+	}
+	m := &metered{of: of, tally: of.Tally(id)}
+	m.count(int64(len(body)))
+	r, err := h.egress.Do(ctx, string(id.Namespace), p, f, body)
+	if err != nil {
+		m.tally.Done()
+		return nil, err
+	}
+	m.ReadCloser, r.Body = r.Body, m
+	return r, nil
+}
+
 // fetch returns the whole answer to a request as an envelope, or that of what went wrong.
-func (h *Host) fetch(ctx context.Context, ns tenants.ID, p egress.Policy, f abi.FetchRequest, body []byte) []byte {
-	r, err := h.egress.Do(ctx, string(ns), p, f, body)
+func (h *Host) fetch(ctx context.Context, id tenants.ActorID, p egress.Policy, f abi.FetchRequest, body []byte) []byte {
+	r, err := h.exchange(ctx, id, p, f, body)
 	if err != nil {
 		return fetchFailure(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/vivarium-run/vivarium/actors/internal/failpoint"
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
 	"github.com/vivarium-run/vivarium/kv"
+	"github.com/vivarium-run/vivarium/tenants"
 )
 
 // Bounds on the deltas of one actor that are not durable yet: past them its next turn waits.
@@ -171,9 +172,12 @@ func (o *outbox) release(err error) {
 // commitError says to a client why a turn was not committed.
 func commitError(err error) error {
 	var unknown *kv.UnknownError
+	var bound *kv.BoundError
 	switch {
 	case errors.As(err, &unknown):
 		return abi.Wrap(abi.CodeOutcomeUnknown, err)
+	case errors.As(err, &bound):
+		return tenants.BoundQuota(bound)
 	case errors.Is(err, kv.ErrExists):
 		return abi.Wrap(abi.CodeActorExists, err)
 	case errors.Is(err, kv.ErrNotFound):

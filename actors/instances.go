@@ -29,11 +29,13 @@ type instances struct {
 	waiting []*claim // oldest first
 }
 
-// claim is one who waits for a place.
+// claim is one who wants a place, and memory of its namespace's for it.
 type claim struct {
-	ns      tenants.ID
-	chained bool
-	granted chan struct{} // closed when it has got one
+	ns        tenants.ID
+	chained   bool
+	allowance *tenants.Allowance // nil if it takes no memory
+	memory    int64              // bytes
+	granted   chan struct{}      // closed when it has got both
 }
 
 // newInstances bounds them to max, of which a namespace has three quarters at most. The last eighth of
@@ -50,24 +52,50 @@ func (s *instances) roomLocked(ns tenants.ID, chained bool) bool {
 	return s.live < s.max-s.spare && s.of[ns] < s.share-s.spare
 }
 
-// acquire takes a place for a namespace, waiting for one until ctx ends. A turn that is called from a turn
-// waits less.
-func (s *instances) acquire(ctx context.Context, ns tenants.ID, chained bool) error {
+// takeLocked gives c what it wants, or says what there is not: a place, or memory.
+func (s *instances) takeLocked(c *claim) error {
+	if !s.roomLocked(c.ns, c.chained) {
+		return errNoPlace
+	}
+	if c.allowance != nil {
+		if err := c.allowance.TakeMemory(c.memory, false); err != nil {
+			return err
+		}
+	}
+	s.live++
+	s.of[c.ns]++
+	return nil
+}
+
+var errNoPlace = &abi.Error{Code: abi.CodeHostBusy, Retry: time.Second}
+
+// acquire takes what c wants, waiting for it until ctx ends. A turn that is called from a turn waits less, and so does
+// one whose namespace has no memory left: it waits for an idle actor of its own, if there is one.
+func (s *instances) acquire(ctx context.Context, c *claim) error {
 	s.mu.Lock()
-	if s.roomLocked(ns, chained) {
-		s.takeLocked(ns)
+	err := s.takeLocked(c)
+	if err == nil {
 		s.mu.Unlock()
 		return nil
 	}
-	if chained {
+	patience := time.Duration(0)
+	if c.chained {
+		patience = chainTime
+	}
+	c.granted = make(chan struct{})
+	s.waiting = append(s.waiting, c)
+	evicted := s.evictLocked(c, err != errNoPlace)
+	if err != errNoPlace {
+		if patience = memoryTime; !evicted {
+			patience = time.Nanosecond
+		}
+	}
+	s.mu.Unlock()
+	if patience > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, chainTime)
+		ctx, cancel = context.WithTimeout(ctx, patience)
 		defer cancel()
 	}
-	c := &claim{ns, chained, make(chan struct{})}
-	s.waiting = append(s.waiting, c)
-	s.evictLocked(c)
-	s.mu.Unlock()
 	select {
 	case <-c.granted:
 		return nil
@@ -77,10 +105,13 @@ func (s *instances) acquire(ctx context.Context, ns tenants.ID, chained bool) er
 	defer s.mu.Unlock()
 	if i := slices.Index(s.waiting, c); i >= 0 {
 		s.waiting = slices.Delete(s.waiting, i, i+1)
-		return &abi.Error{Code: abi.CodeHostBusy, Retry: time.Second}
+		return err
 	}
 	return nil // granted at the last moment
 }
+
+// memoryTime is how long a turn waits for the memory of an idle actor, which goes to sleep for it.
+const memoryTime = 2 * time.Second
 
 // shareOf is how many places the namespace of c may have.
 func (s *instances) shareOf(c *claim) int {
@@ -90,24 +121,20 @@ func (s *instances) shareOf(c *claim) int {
 	return s.share - s.spare
 }
 
-func (s *instances) takeLocked(ns tenants.ID) {
-	s.live++
-	s.of[ns]++
-}
-
 // evictLocked asks the idle actor to sleep whose place serves c: of its own namespace if that has its
-// share, else the one that has been idle longest.
-func (s *instances) evictLocked(c *claim) {
+// share or lacks memory, else the one that has been idle longest. It reports whether there was one.
+func (s *instances) evictLocked(c *claim, own bool) bool {
 	for e := s.idle.Front(); e != nil; e = e.Next() {
 		a := e.Value.(*actor)
-		if s.of[c.ns] >= s.shareOf(c) && a.id.Namespace != c.ns {
+		if (own || s.of[c.ns] >= s.shareOf(c)) && a.id.Namespace != c.ns {
 			continue
 		}
 		s.idle.Remove(e)
 		delete(s.places, a)
 		a.mail.nudge()
-		return
+		return true
 	}
+	return false
 }
 
 // release gives a namespace's place back, to the first who may have it.
@@ -119,8 +146,7 @@ func (s *instances) release(ns tenants.ID) {
 		delete(s.of, ns)
 	}
 	for i, c := range s.waiting {
-		if s.roomLocked(c.ns, c.chained) {
-			s.takeLocked(c.ns)
+		if s.takeLocked(c) == nil {
 			s.waiting = slices.Delete(s.waiting, i, i+1)
 			close(c.granted)
 			return

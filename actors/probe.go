@@ -85,7 +85,7 @@ func (h *Host) acquire(ctx context.Context, ns tenants.ID, d tenants.Digest, loa
 
 // start makes an instance of an uploaded module.
 func (h *Host) start(ctx context.Context, ns tenants.ID, code *sandbox.Version, k *hostfuncs.Kernel) (*sandbox.Instance, *probe, error) {
-	if err := h.instances.acquire(ctx, ns, false); err != nil {
+	if err := h.instances.acquire(ctx, &claim{ns: ns}); err != nil {
 		return nil, nil, err
 	}
 	p := &probe{Nothing: hostfuncs.Nothing{Err: errStartup}, ctx: ctx, now: h.now()}

@@ -32,6 +32,7 @@ func (a *actor) runTurn(e *entry) error {
 	ctx, cut := context.WithCancelCause(ctx)
 	defer cut(nil)
 	t := a.begin(ctx, e)
+	a.tally.Add(tenants.UsedTurns, 1)
 	failpoint.Reach(failpoint.TurnBegun)
 	a.mail.during(cut)
 	reply, err := e.run(t)
@@ -51,6 +52,7 @@ func (a *actor) runTurn(e *entry) error {
 	t.end()
 	failpoint.Reach(failpoint.TurnRan)
 	if err != nil {
+		a.tally.Add(tenants.UsedFailures, 1)
 		return a.fail(e, t, err)
 	}
 	a.leave = max(a.leave, t.leave)
@@ -91,6 +93,7 @@ func (a *actor) fail(e *entry, t *turn, failure error) error {
 	ctx, cancel := context.WithTimeout(a.h.ctx, a.h.cfg.TurnTime)
 	defer cancel()
 	t = a.begin(ctx, e)
+	t.must = true
 	var err error
 	if settle != nil {
 		err = settle(t, failure)
@@ -125,7 +128,7 @@ func isRefusal(err error) bool {
 	switch abi.CodeOf(err) {
 	case abi.CodeUnavailable, abi.CodeStorageFull, abi.CodeHostBusy, abi.CodeInternal, abi.CodeOutcomeUnknown:
 		return true
-	case abi.CodeActorOverloaded, abi.CodeActorNoVersion, abi.CodeActorConflict, abi.CodeCrashLoop:
+	case abi.CodeActorOverloaded, abi.CodeActorNoVersion, abi.CodeActorConflict, abi.CodeCrashLoop, abi.CodeQuota:
 		return !errors.As(err, new(passedOn))
 	}
 	return false
@@ -173,7 +176,7 @@ func (a *actor) commitTurn(t *turn, o *outbox) error {
 		}
 		o.effects = t.effects
 	}
-	d := &kv.Delta{Ops: t.changes.Ops()}
+	d := &kv.Delta{Ops: t.changes.Ops(), Must: t.must || t.entry.bare && !t.entry.writes}
 	if err := a.plan(t, d); err != nil {
 		a.release(&outbox{request: o.request, err: err, undo: o.undo})
 		return err
@@ -184,8 +187,12 @@ func (a *actor) commitTurn(t *turn, o *outbox) error {
 
 // plan brings the agenda up to date, and the moment at which the store shall have the actor woken.
 func (a *actor) plan(t *turn, d *kv.Delta) error {
+	before := a.agenda.marks()
 	if err := a.agenda.apply(t.changes); err != nil {
 		return err
+	}
+	for i, n := range a.agenda.marks() {
+		d.Marks[i] = n - before[i]
 	}
 	a.outcomes.keepOnly(func(id string) bool { return a.agenda.has(string(taskKey(id))) })
 	if due := a.agenda.due(); !due.Equal(a.due) {
@@ -198,6 +205,8 @@ func (a *actor) plan(t *turn, d *kv.Delta) error {
 func (a *actor) commit(d *kv.Delta, changes *kv.Overlay, o *outbox) {
 	a.number++
 	d.N = a.number
+	a.allowance.Wrote(int64(d.Size()))
+	a.tally.Add(tenants.UsedWritten, int64(d.Size()))
 	a.flight.launch(changes, d.Size(), o)
 	a.h.cfg.Store.Commit(a.lease, d, a.flight.landed)
 	failpoint.Reach(failpoint.TurnHanded)
@@ -259,21 +268,41 @@ func (a *actor) ensureInstance(t *turn) error {
 	if a.instance != nil {
 		return nil
 	}
-	if err := a.h.instances.acquire(t.ctx, a.id.Namespace, len(t.entry.chain) > 0); err != nil {
+	need := a.code.MemoryBytes()
+	if err := a.h.instances.acquire(t.ctx, &claim{ns: a.id.Namespace, chained: len(t.entry.chain) > 0, allowance: a.allowance, memory: need}); err != nil {
 		return err
 	}
+	a.memory = need
 	t.startup = true
 	defer func() { t.startup = false }()
 	instance, kept, err := a.code.Wake(hostfuncs.NewStartup(t.ctx, t, &a.kernel), env{a}, a.id, a.number)
 	if err != nil {
-		a.h.instances.release(a.id.Namespace)
+		a.leavePlace()
 		return a.failure(err)
 	}
-	instance.LimitMemory(a.memoryLimit())
+	a.tally.Add(tenants.UsedGas, instance.Used())
+	a.settleMemory(instance)
 	// A kept memory is that of the actor's last committed turn. It is used only right after the
 	// actor woke, when no turn of this life can have made it stale.
 	a.instance, a.reload = instance, !kept
 	return nil
+}
+
+// settleMemory holds an instance to what a child and its namespace may have. A memory that was kept has what it had
+// grown to, whatever was taken by others meanwhile.
+func (a *actor) settleMemory(i *sandbox.Instance) {
+	if more := i.MemoryBytes() - a.memory; more > 0 {
+		_ = a.allowance.TakeMemory(more, true) // which is not refused
+		a.memory += more
+	}
+	i.LimitMemory(a.memoryLimit())
+	i.GateMemory(func(more int64) bool {
+		if a.allowance.TakeMemory(more, false) != nil {
+			return false
+		}
+		a.memory += more
+		return true
+	})
 }
 
 // env gives an instance, which lives longer than a turn, the world of the turn that runs.
@@ -290,9 +319,12 @@ func (v env) Output(stream int, p []byte) { v.a.turn.Output(stream, p) }
 func (a *actor) call(c *hostfuncs.Call, export string) (int32, error) {
 	n, err := a.instance.Call(c, export)
 	a.turn.entry.used.Add(a.instance.Used())
+	a.tally.Add(tenants.UsedGas, a.instance.Used())
 	a.count(a.instance.Used())
 	if err != nil {
-		a.lose()
+		if !a.instance.Whole() {
+			a.lose()
+		}
 		return 0, a.failure(err)
 	}
 	return n, nil

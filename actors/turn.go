@@ -47,6 +47,8 @@ type turn struct {
 	outboxBytes int
 	varBytes    int // of all Extism vars, -1 until known
 	logBytes    int
+	must        bool // what it writes passes the namespace's bounds
+	growth      growth
 	set         *connSet    // nil until asked for, or if there is none
 	conns       connChanges // what the turn does to connections
 	partial     [2][]byte   // stdout and stderr without a line end yet
@@ -364,6 +366,9 @@ func (t *turn) put(key, value []byte) error {
 	if err := t.room(key, len(value)); err != nil {
 		return err
 	}
+	if err := t.mayStore(key, len(value)); err != nil {
+		return err
+	}
 	t.changes.Put(key, append([]byte{}, value...))
 	return nil
 }
@@ -372,6 +377,7 @@ func (t *turn) delete(key []byte) error {
 	if err := t.room(key, 0); err != nil {
 		return err
 	}
+	t.growth = growth{} // less than was thought
 	t.changes.Delete(key)
 	return nil
 }
@@ -382,6 +388,11 @@ func (t *turn) room(key []byte, value int) error {
 	}
 	if err := t.a.h.Writable(); err != nil {
 		return err // before the guest does more that is lost
+	}
+	if t.changes.Len() == 0 {
+		if err := t.a.allowance.MayWrite(); err != nil {
+			return err
+		}
 	}
 	bytes, ops := t.changes.Size()+len(key)+value, t.changes.Len()+1
 	if old, ok := t.changes.Get(key); ok {

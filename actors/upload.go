@@ -54,6 +54,9 @@ func (h *Host) Upload(ctx context.Context, ns tenants.ID, wasm io.Reader, o Uplo
 	if !tenants.ValidName(o.Module) {
 		return v, r, false, abi.Errorf(abi.CodeInvalidRequest, "a module's name is 1 to %d of A-Z, a-z, 0-9, _, . and -, beginning with a letter or digit", abi.MaxActorName)
 	}
+	if err := h.cfg.Registry.MayPublish(ns, o.Module, 0); err != nil {
+		return v, r, false, err // before it is read
+	}
 	staged, err := h.cfg.Registry.Stage(wasm, MaxModule)
 	if err != nil {
 		return v, r, false, err

@@ -55,7 +55,10 @@ func Open(tb testing.TB, o Options) *Stack {
 	}
 	s.Registry, err = tenants.OpenRegistry(context.Background(), s.Store, filepath.Join(s.Dir, "modules"))
 	must(tb, err)
-	s.Sandbox, err = sandbox.Open(context.Background(), sandbox.Config{Dir: filepath.Join(s.Dir, "sandbox"), CompiledDir: CacheDir(tb), Modules: actors.GuestModules(), Logger: slog.New(slog.DiscardHandler)})
+	s.Sandbox, err = sandbox.Open(context.Background(), sandbox.Config{
+		Dir: filepath.Join(s.Dir, "sandbox"), CompiledDir: CacheDir(tb), Modules: actors.GuestModules(), Logger: slog.New(slog.DiscardHandler),
+		Budget: func(class string) sandbox.Budget { return s.Registry.Allowance(tenants.ID(class)) },
+	})
 	must(tb, err)
 	c := actors.Config{Store: s.Store, Registry: s.Registry, Sandbox: s.Sandbox, Logger: slog.New(slog.DiscardHandler)}
 	if o.Config != nil {
