@@ -25,8 +25,10 @@ func (s *Server) authenticate(q *request) error {
 	}
 	who, err := s.principal(q)
 	if abi.CodeOf(err) == abi.CodeUnauthenticated {
-		if ok, e := s.open(q); ok || e != nil {
+		if ok, e := s.open(q); e != nil {
 			return e
+		} else if ok {
+			return s.spend(q)
 		}
 	}
 	if err != nil {
@@ -47,7 +49,10 @@ func (s *Server) authenticate(q *request) error {
 		return err
 	}
 	q.who, q.ns = who, ns
-	return s.admit(q)
+	if err := s.admit(q); err != nil {
+		return err
+	}
+	return s.spend(q)
 }
 
 // namespace returns the namespace that the request names, empty if it names none.

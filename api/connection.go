@@ -39,7 +39,7 @@ func (p *peer) obey(data []byte, text bool) {
 		return
 	}
 	p.k.begin()
-	err = p.s.countVisit(p.q)
+	err = p.s.countMessage(p.q)
 	if m.Event != "" {
 		if err != nil {
 			p.settled(err)
@@ -71,7 +71,7 @@ func (p *peer) obey(data []byte, text bool) {
 // pass hands a raw socket's message to the actor.
 func (p *peer) pass(data []byte, text bool) {
 	p.k.begin()
-	if err := p.s.countVisit(p.q); err != nil {
+	if err := p.s.countMessage(p.q); err != nil {
 		p.settled(err)
 		return
 	}

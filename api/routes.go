@@ -62,6 +62,9 @@ func routes() []route {
 		{"DELETE", "/namespaces/{namespace}/keys/{key}", admin, whole, 0, (*Server).deleteKey},
 		{"GET", "/namespaces/{namespace}/revocations", admin, whole, 0, (*Server).listRevocations},
 		{"POST", "/namespaces/{namespace}/revocations", admin, whole, smallBody, (*Server).postRevocation},
+		{"GET", "/namespaces/{namespace}/quotas", read, whole, 0, (*Server).getQuotas},
+		{"PUT", "/namespaces/{namespace}/quotas", operate, whole, smallBody, (*Server).putQuotas},
+		{"GET", "/namespaces/{namespace}/usage", read, whole, 0, (*Server).getUsage},
 		{"GET", "/revocations", operate, whole, 0, (*Server).listRevocations},
 		{"POST", "/revocations", operate, whole, smallBody, (*Server).postRevocation},
 
@@ -93,6 +96,7 @@ func routes() []route {
 		{"GET", "/actors/{actor}/logs", read, ofActor, 0, (*Server).getLogs},
 		{"GET", "/actors/{actor}/events", read, ofActor, 0, (*Server).getEvents},
 		{"GET", "/actors/{actor}/connections", read, ofActor, 0, (*Server).listConnections},
+		{"GET", "/actors/{actor}/usage", read, ofActor, 0, (*Server).getActorUsage},
 
 		{"POST", "/gateway/{target}/action/{action}", invoke, byAction, actionBody, (*Server).postAction},
 		{anyMethod, "/gateway/{target}/request", invoke, byRequest, abi.MaxBody, (*Server).anyRequest},

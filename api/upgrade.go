@@ -16,6 +16,7 @@ import (
 	"github.com/vivarium-run/vivarium/actors"
 	"github.com/vivarium-run/vivarium/api/wire"
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
+	"github.com/vivarium-run/vivarium/tenants"
 )
 
 // A browser cannot read the answer to a refused upgrade, so a WebSocket request is always answered 101 and a refusal
@@ -188,10 +189,12 @@ type peer struct {
 	encoding wire.Encoding // of its messages; of none if the route is raw
 	conn     *actors.Conn
 	raw      bool
+	seat     *tenants.Allowance // of the namespace, which the connection counts for; nil if it does not
 }
 
 // let connects a client and serves it until the socket has ended. It reports false if the client was refused.
 func (p *peer) let(o offer) bool {
+	defer p.leave()
 	conn, err := p.connect(o)
 	if err != nil {
 		p.reject(err)
@@ -220,6 +223,9 @@ func (p *peer) connect(o offer) (*actors.Conn, error) {
 		q.target.token, q.target.hasToken = o.token, true
 	}
 	if err := p.s.authenticate(q); err != nil {
+		return nil, err
+	}
+	if err := p.sit(); err != nil {
 		return nil, err
 	}
 	id, err := p.s.resolve(q)

@@ -22,6 +22,7 @@ import (
 	"github.com/vivarium-run/vivarium/actors/actorstest"
 	"github.com/vivarium-run/vivarium/hostfuncs"
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
+	"github.com/vivarium-run/vivarium/tenants"
 )
 
 // The documentation says in a comment above a fenced block what a test does with it. The blocks of
@@ -437,6 +438,30 @@ func TestDocsErrors(t *testing.T) {
 	}
 	if want := len(abi.Codes()) + 1; len(listed) != want { // and the head of the table
 		t.Errorf("docs/errors.md has %d rows, want %d", len(listed), want)
+	}
+}
+
+// TestDocsQuotas holds docs/quotas.md to the quotas and counts that there are, and looks at the plans to begin with.
+func TestDocsQuotas(t *testing.T) {
+	listed := map[string]bool{}
+	for _, r := range rows(page(t, "docs/quotas.md")) {
+		for _, name := range strings.Split(r[0], ", ") {
+			listed[strings.Trim(name, "`")] = true
+		}
+	}
+	for _, q := range tenants.AllQuotas {
+		if !listed[string(q)] {
+			t.Errorf("docs/quotas.md has no row for %s", q)
+		}
+	}
+	for _, m := range tenants.Metrics() {
+		if !listed[m.String()] {
+			t.Errorf("docs/quotas.md has no row for %s", m)
+		}
+	}
+	plans, err := tenants.ParsePlans([]byte(page(t, "deploy/plans.json")))
+	if err != nil || len(plans) == 0 {
+		t.Errorf("deploy/plans.json: %v", err)
 	}
 }
 

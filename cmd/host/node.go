@@ -58,7 +58,8 @@ type nodeConfig struct {
 	httpListen   string       // beside HTTPS; empty is none
 	tls          *certificate // for HTTPS; or
 	acme         *acmeConfig  // both nil for plain HTTP
-	minFree      byteSize     // of the data\'s disk, for the host to write; zero is no bound
+	plans        tenants.Plans
+	minFree      byteSize // of the data\'s disk, for the host to write; zero is no bound
 
 	allowLoopback []string // that guests may reach if they are granted it
 	secrets       func(ns tenants.ID, module, name, host string) (string, error)
@@ -102,7 +103,12 @@ func startNode(c nodeConfig) (n *node, err error) {
 	if n.registry, err = tenants.OpenRegistry(context.Background(), n.store, filepath.Join(c.data, moduleFolder)); err != nil {
 		return n, err
 	}
-	if n.sandbox, err = sandbox.Open(context.Background(), sandbox.Config{Dir: filepath.Join(c.data, "sandbox"), Modules: actors.GuestModules(), Logger: c.log, Slots: processors()}); err != nil {
+	n.registry.SetPlans(c.plans)
+	if n.sandbox, err = sandbox.Open(context.Background(), sandbox.Config{
+		Dir: filepath.Join(c.data, "sandbox"), Modules: actors.GuestModules(), Logger: c.log, Slots: processors(),
+		Budget: func(class string) sandbox.Budget { return n.registry.Allowance(tenants.ID(class)) },
+		Weight: func(class string) int { return n.registry.Allowance(tenants.ID(class)).Weight() },
+	}); err != nil {
 		return n, err
 	}
 	if n.actors, err = actors.Start(actors.Config{

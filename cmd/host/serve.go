@@ -10,7 +10,7 @@ import (
 func serveCommand(ui *ui) *cobra.Command {
 	var f serverFlags
 	var edge edgeFlags
-	var keyFile, oldKeyFile, level string
+	var keyFile, oldKeyFile, plansFile, level string
 	cmd := &cobra.Command{
 		Use:   "serve --key-file FILE",
 		Short: "Run a host; every request needs a token",
@@ -25,11 +25,15 @@ func serveCommand(ui *ui) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			plans, err := loadPlans(plansFile)
+			if err != nil {
+				return err
+			}
 			log, err := newLogger(ui, level)
 			if err != nil {
 				return err
 			}
-			c := nodeConfig{data: f.data, minFree: f.minFree, listen: f.listen, allowLoopback: f.allowLoopback, key: keys[0], oldKeys: keys[1:], log: log}
+			c := nodeConfig{plans: plans, data: f.data, minFree: f.minFree, listen: f.listen, allowLoopback: f.allowLoopback, key: keys[0], oldKeys: keys[1:], log: log}
 			if err := edge.apply(&c); err != nil {
 				return err
 			}
@@ -45,6 +49,7 @@ func serveCommand(ui *ui) *cobra.Command {
 	edge.add(cmd)
 	cmd.Flags().StringVar(&keyFile, "key-file", "", "file with the key that signs tokens")
 	cmd.Flags().StringVar(&oldKeyFile, "old-key-file", "", "file with the key before, whose tokens are still good")
+	cmd.Flags().StringVar(&plansFile, "plans", "", "file with the plans of namespaces, as JSON; without one nobody has quotas")
 	cmd.Flags().StringVar(&level, "log-level", "info", "debug, info, warn or error")
 	return cmd
 }
