@@ -49,6 +49,8 @@ type check struct {
 	letterCount int
 	once        int
 	onceCount   int
+	marks       [2]int64 // rows that the store counts
+	damaged     bool     // something was found
 }
 
 // Of a message or a task: which of its rows were seen.
@@ -58,6 +60,7 @@ const (
 )
 
 func (c *check) found(code, format string, args ...any) {
+	c.damaged = true
 	c.report.Found("actor/"+code, "actor "+string(c.id.Namespace)+"/"+c.id.String(), format, args...)
 }
 
@@ -154,10 +157,12 @@ func (c *check) agendaRow(key, value []byte) {
 	name := string(key[2:])
 	switch agendaKind(key[1]) {
 	case agendaSchedule:
+		c.marks[0]++
 		c.json("schedule", key, body, new(abi.Schedule))
 	case agendaOutgoing:
 		c.json("send", key, body, new(outgoing))
 	case agendaQueue:
+		c.marks[1]++
 		if _, _, err := readMessage([]byte(name), body); err != nil {
 			c.found("bad_row", "queue message at %q", clipKey(key))
 		}
@@ -219,6 +224,10 @@ func (c *check) end() {
 	c.pairs("task", c.tasks)
 	if c.letters != c.letterCount {
 		c.found("wrong_count", "%d dead letters, and a count of %d", c.letters, c.letterCount)
+	}
+	// A store that was counted when it was opened began with less.
+	if a, b := c.held.Holds[kv.MarkA], c.held.Holds[kv.MarkB]; !c.damaged && (a > c.marks[0] || b > c.marks[1]) {
+		c.found("wrong_count", "%d schedules and %d queue messages, and counts of %d and %d", c.marks[0], c.marks[1], a, b)
 	}
 	if c.once != c.onceCount {
 		c.found("wrong_count", "%d idempotency keys, and a count of %d", c.once, c.onceCount)

@@ -27,4 +27,5 @@ type Held struct {
 	Space Space
 	Name  []byte    // that finds it; nil if it has none
 	Due   time.Time // zero means never
+	Holds Counts
 }

@@ -88,7 +88,7 @@ func (in *Inspection) Spaces(ctx context.Context) iter.Seq2[kv.Held, error] {
 				if !ok || h.has(destroyed) {
 					return nil
 				}
-				held := kv.Held{Space: r.space, Due: h.dueTime()}
+				held := kv.Held{Space: r.space, Due: h.dueTime(), Holds: h.holds}
 				if h.has(hasName) {
 					if held.Name, _, err = readRow(txn, nameOfKey(r.space)); err != nil && !errors.Is(err, kv.ErrNotFound) {
 						return err
