@@ -29,7 +29,8 @@ func checkWish(hosts []string) error {
 	return CheckEgress(slices.DeleteFunc(slices.Clone(hosts), func(s string) bool { return s == anyHost }))
 }
 
-// policy says where a version of a module may go: where it asks to, and is granted. A plain module has no
+// policy says where a version of a module may go: where it asks to, and is granted, within what the operator lets the
+// namespace reach. A plain module has no
 // manifest and so asks for what is granted.
 //
 // A child goes no further than its parent lets it; one that runs what its parent uploaded lives on the grants of
@@ -40,6 +41,9 @@ func (h *Host) policy(ns tenants.ID, v *tenants.Version, r *record) (egress.Poli
 		granted = r.Pin.By
 	}
 	lists := [][]string{h.cfg.Registry.Grants(ns, granted).Egress}
+	if bound := h.cfg.Registry.EgressBound(ns); bound != nil {
+		lists = append(lists, *bound)
+	}
 	if r.Limits != nil {
 		lists = append(lists, r.Limits.Egress)
 	}

@@ -84,6 +84,21 @@ func TestFetchNeedsAGrant(t *testing.T) {
 	denied("loopback that the operator does not list", step("fetch", get(other.URL), ""), step("result"))
 	denied("a secret of another name", step("fetch", abi.FetchRequest{URL: url, Secrets: map[string]string{"x": "{secret:OTHER}"}}, ""), step("result"))
 	denied("not granted", step("fetch", get("https://example.com/"), ""))
+	bound := func(hosts *[]string) {
+		t.Helper()
+		if err := s.Registry.SetEgressBound(t.Context(), tenants.Default, hosts); err != nil {
+			t.Fatal(err)
+		}
+	}
+	bound(&[]string{"example.com"})
+	denied("granted beyond what the operator lets the namespace reach", step("fetch", get(url), ""))
+	bound(&[]string{})
+	denied("the operator lets the namespace reach nothing", step("fetch", get(url), ""))
+	bound(&[]string{url})
+	if code := lastCode(t, s, id, step("fetch", get(url), ""), step("result")); code != 0 {
+		t.Errorf("within the bound: %v", code)
+	}
+	bound(nil)
 	grant(t, s)
 	denied("nothing is granted", step("fetch", get(url), ""))
 	denied("nothing is granted to a task", step("task_fetch", get(url), "", ""))

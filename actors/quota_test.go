@@ -32,7 +32,7 @@ const small tenants.ID = "small"
 
 func agree(t *testing.T, s *actorstest.Stack, q tenants.Quotas) {
 	t.Helper()
-	if err := s.Registry.SetTerms(t.Context(), small, tenants.Terms{Overrides: q}); err != nil {
+	if err := s.Registry.SetQuotas(t.Context(), small, "", q); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -74,7 +74,7 @@ func (s *Server) putQuotas(w http.ResponseWriter, q *request) error {
 	if err := q.decode(&b, true); err != nil {
 		return err
 	}
-	if err := s.cfg.Registry.SetTerms(q.Context(), q.ns, tenants.Terms{Plan: b.Plan, Overrides: b.Overrides}); err != nil {
+	if err := s.cfg.Registry.SetQuotas(q.Context(), q.ns, b.Plan, b.Overrides); err != nil {
 		return err
 	}
 	return s.getQuotas(w, q)

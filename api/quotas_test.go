@@ -145,6 +145,25 @@ func TestQuotaOfConnectionsOverHTTP(t *testing.T) {
 	c.Close()
 }
 
+func TestEgressBoundOverHTTP(t *testing.T) {
+	l := openLive(t, actorstest.Options{})
+	operator, reader := l.as(tenants.RoleOperator, ""), l.as(tenants.RoleRead, tenants.Default)
+	const path = "/namespaces/default/egress"
+	for body, want := range map[string]int{`{"hosts":["https://"]}`: 400, `{"hosts":[""]}`: 400, `{"hosts":"a"}`: 400, `{"host":[]}`: 400, `{"hosts":["*"]}`: 400} {
+		if status, answer, _ := operator.ask("PUT", path, body); status != want {
+			t.Errorf("%s: %d %s", body, status, answer)
+		}
+	}
+	for _, body := range []string{`{"hosts":["api.example.com","*.example.org"]}`, `{"hosts":[]}`, `{"hosts":null}`} {
+		if status, answer, _ := operator.ask("PUT", path, body); status != http.StatusOK || strings.TrimSpace(answer) != body {
+			t.Errorf("%s: %d %s", body, status, answer)
+		}
+		if _, answer, _ := reader.ask("GET", path, ""); strings.TrimSpace(answer) != body {
+			t.Errorf("it shows %s, want %s", answer, body)
+		}
+	}
+}
+
 func TestUsageOverHTTP(t *testing.T) {
 	l := openLive(t, actorstest.Options{})
 	id := l.Actor(tenants.Default, "script", "a")

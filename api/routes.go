@@ -64,6 +64,8 @@ func routes() []route {
 		{"POST", "/namespaces/{namespace}/revocations", admin, whole, smallBody, (*Server).postRevocation},
 		{"GET", "/namespaces/{namespace}/quotas", read, whole, 0, (*Server).getQuotas},
 		{"PUT", "/namespaces/{namespace}/quotas", operate, whole, smallBody, (*Server).putQuotas},
+		{"GET", "/namespaces/{namespace}/egress", read, whole, 0, (*Server).getEgress},
+		{"PUT", "/namespaces/{namespace}/egress", operate, whole, smallBody, (*Server).putEgress},
 		{"GET", "/namespaces/{namespace}/usage", read, whole, 0, (*Server).getUsage},
 		{"GET", "/revocations", operate, whole, 0, (*Server).listRevocations},
 		{"POST", "/revocations", operate, whole, smallBody, (*Server).postRevocation},

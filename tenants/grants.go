@@ -2,6 +2,7 @@ package tenants
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
@@ -27,8 +28,8 @@ const (
 // checked the form of the hosts; too many or too long ones are CodeInvalidRequest, an unknown module is
 // CodeModuleNotFound.
 func (r *Registry) SetGrants(ctx context.Context, ns ID, module string, g Grants) (Module, error) {
-	if len(g.Egress) > maxGrants || slices.ContainsFunc(g.Egress, func(s string) bool { return s == "" || len(s) > maxGrantsHost || !plainText(s) }) {
-		return Module{}, abi.Errorf(abi.CodeInvalidRequest, "a module is granted at most %d hosts, each 1 to %d bytes", maxGrants, maxGrantsHost)
+	if err := checkHosts(g.Egress); err != nil {
+		return Module{}, abi.Errorf(abi.CodeInvalidRequest, "%v", err)
 	}
 	var m Module
 	err := r.change(ctx, ns, module, func(t *tenant, p *program) error {
@@ -53,4 +54,12 @@ func (r *Registry) Grants(ns ID, module string) Grants {
 		return p.Grants
 	}
 	return Grants{}
+}
+
+// checkHosts bounds a list of hosts.
+func checkHosts(hosts []string) error {
+	if len(hosts) > maxGrants || slices.ContainsFunc(hosts, func(s string) bool { return s == "" || len(s) > maxGrantsHost || !plainText(s) }) {
+		return fmt.Errorf("there are at most %d hosts, each of 1 to %d bytes", maxGrants, maxGrantsHost)
+	}
+	return nil
 }

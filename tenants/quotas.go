@@ -118,11 +118,18 @@ func ParsePlans(b []byte) (Plans, error) {
 type Terms struct {
 	Plan      string `json:"plan,omitempty"`      // empty means DefaultPlan
 	Overrides Quotas `json:"overrides,omitempty"` // zero lifts a bound of the plan
+	// Egress are the hosts beyond which nothing that the namespace grants its modules reaches; nil is no bound.
+	Egress *[]string `json:"egress,omitempty"`
 }
 
 func (t Terms) check() error {
 	if t.Plan != "" && !ValidName(t.Plan) {
 		return errors.New("malformed name of a plan")
+	}
+	if t.Egress != nil {
+		if err := checkHosts(*t.Egress); err != nil {
+			return err
+		}
 	}
 	return t.Overrides.Check()
 }

@@ -284,16 +284,23 @@ func TestTerms(t *testing.T) {
 	}
 	want("", "map[actors:5]")
 	for _, bad := range []Terms{{Plan: "gold"}, {Plan: "a b"}, {Overrides: Quotas{"cats": 1}}, {Overrides: Quotas{QuotaActors: -1}}, {Overrides: Quotas{QuotaWeight: 101}}} {
-		if err := r.SetTerms(ctx, "acme", bad); abi.CodeOf(err) != abi.CodeInvalidRequest {
+		if err := r.SetQuotas(ctx, "acme", bad.Plan, bad.Overrides); abi.CodeOf(err) != abi.CodeInvalidRequest {
 			t.Errorf("%+v: got %v", bad, err)
 		}
 	}
-	if err := r.SetTerms(ctx, "nobody", Terms{}); abi.CodeOf(err) != abi.CodeNamespaceNotFound {
+	if err := r.SetQuotas(ctx, "nobody", "", nil); abi.CodeOf(err) != abi.CodeNamespaceNotFound {
 		t.Errorf("an unknown namespace: %v", err)
 	}
 	want("", "map[actors:5]")
-	if err := r.SetTerms(ctx, "acme", Terms{"pro", Quotas{QuotaActors: 0, QuotaSchedules: 3}}); err != nil {
+	if err := r.SetQuotas(ctx, "acme", "pro", Quotas{QuotaActors: 0, QuotaSchedules: 3}); err != nil {
 		t.Fatal(err)
+	}
+	want("pro", "map[modules:7 schedules:3]")
+	if err := r.SetEgressBound(ctx, "acme", &[]string{"a.example"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.SetEgressBound(ctx, "acme", &[]string{""}); abi.CodeOf(err) != abi.CodeInvalidRequest {
+		t.Errorf("a malformed host: %v", err)
 	}
 	want("pro", "map[modules:7 schedules:3]")
 	if n := r.Allowance(Default).Limit(QuotaActors); n != 5 {
@@ -307,6 +314,9 @@ func TestTerms(t *testing.T) {
 	closeAll()
 	r, closeAll = d.open(t) // the operator has forgotten the plans
 	want("pro", "map[schedules:3]")
+	if b := r.EgressBound("acme"); b == nil || fmt.Sprint(*b) != "[a.example]" || r.EgressBound(Default) != nil {
+		t.Errorf("the bound on egress is %v", b)
+	}
 	closeAll()
 }
 

@@ -39,23 +39,37 @@ func (r *Registry) Terms(ns ID) (Terms, Quotas, error) {
 		return Terms{}, nil, err
 	}
 	terms := *t.terms.Load()
-	return Terms{terms.Plan, maps.Clone(terms.Overrides)}, r.plans.quotas(terms), nil
+	terms.Overrides = maps.Clone(terms.Overrides)
+	return terms, r.plans.quotas(terms), nil
 }
 
-// SetTerms replaces what was agreed with a namespace, durable when it returns. It holds at once: what is above a new
-// bound stays, and nothing is added to it. A plan that there is not, or quotas that cannot be, are
+// SetQuotas replaces the plan that was agreed with a namespace and what differs from it, durable when it returns. It
+// holds at once: what is above a new bound stays, and nothing is added to it. A plan that there is not, or quotas that
+// cannot be, are CodeInvalidRequest.
+func (r *Registry) SetQuotas(ctx context.Context, ns ID, plan string, overrides Quotas) error {
+	if _, ok := r.plans[plan]; !ok && plan != "" && plan != DefaultPlan {
+		return abi.Errorf(abi.CodeInvalidRequest, "the host has no plan %s", clipName(plan))
+	}
+	return r.changeTerms(ctx, ns, func(t *Terms) { t.Plan, t.Overrides = plan, maps.Clone(overrides) })
+}
+
+// SetEgressBound replaces the hosts beyond which nothing that the namespace grants its modules reaches, durable when it
+// returns; nil is no bound. The caller has checked the form of the hosts; too many or too long ones are
 // CodeInvalidRequest.
-func (r *Registry) SetTerms(ctx context.Context, ns ID, terms Terms) error {
-	if err := terms.check(); err != nil {
-		return abi.Errorf(abi.CodeInvalidRequest, "%v", err)
+func (r *Registry) SetEgressBound(ctx context.Context, ns ID, hosts *[]string) error {
+	return r.changeTerms(ctx, ns, func(t *Terms) { t.Egress = hosts })
+}
+
+// EgressBound returns those hosts, shared; nil if there is no bound. It costs as little as Resolve.
+func (r *Registry) EgressBound(ns ID) *[]string {
+	if t, err := r.tenant(ns); err == nil {
+		return t.terms.Load().Egress
 	}
-	if _, ok := r.plans[terms.Plan]; !ok && terms.Plan != "" && terms.Plan != DefaultPlan {
-		return abi.Errorf(abi.CodeInvalidRequest, "the host has no plan %s", terms.Plan)
-	}
-	record, err := json.Marshal(terms)
-	if err != nil {
-		return fmt.Errorf("tenants: encode terms: %w", err)
-	}
+	return nil
+}
+
+// changeTerms changes what was agreed with a namespace.
+func (r *Registry) changeTerms(ctx context.Context, ns ID, change func(*Terms)) error {
 	t, err := r.tenant(ns)
 	if err != nil {
 		return err
@@ -64,10 +78,18 @@ func (r *Registry) SetTerms(ctx context.Context, ns ID, terms Terms) error {
 		return err
 	}
 	defer t.ledger.unlock()
+	terms := *t.terms.Load()
+	change(&terms)
+	if err := terms.check(); err != nil {
+		return abi.Errorf(abi.CodeInvalidRequest, "%v", err)
+	}
+	record, err := json.Marshal(terms)
+	if err != nil {
+		return fmt.Errorf("tenants: encode terms: %w", err)
+	}
 	if err := t.ledger.commitLocked(ctx, []kv.Op{{Key: []byte(termsKey), Value: record}}); err != nil {
 		return err
 	}
-	terms.Overrides = maps.Clone(terms.Overrides)
 	t.terms.Store(&terms)
 	r.apply(t)
 	return nil
