@@ -18,9 +18,13 @@ import (
 )
 
 // bounded opens a host whose namespace "small" has quotas and the scripted guest; default has it too, and none.
-func bounded(t *testing.T, dir string, q tenants.Quotas) *actorstest.Stack {
+func bounded(t *testing.T, dir string, q tenants.Quotas, change ...func(*actors.Config)) *actorstest.Stack {
 	t.Helper()
-	s := actorstest.Open(t, actorstest.Options{Dir: dir, Config: func(c *actors.Config) { c.TurnTime = 10 * time.Second }})
+	s := actorstest.Open(t, actorstest.Options{Dir: dir, Config: func(c *actors.Config) {
+		for _, f := range change {
+			f(c)
+		}
+	}})
 	for _, ns := range []tenants.ID{small, tenants.Default} {
 		s.Upload(ns, "script", actorstest.ScriptGuest)
 	}
@@ -254,7 +258,7 @@ func TestQuotaOfWrittenBytes(t *testing.T) {
 
 // Turns that find no gas wait for it, run then, and leave nothing undone; those whose deadline comes first are refused.
 func TestQuotaOfGas(t *testing.T) {
-	s := bounded(t, "", nil)
+	s := bounded(t, "", nil, func(c *actors.Config) { c.TurnTime = 4 * time.Second })
 	id := s.Actor(small, "script", "a")
 	s.MustDo(id, S("kv_put", "k", "v"))
 	before := held(s, tenants.QuotaGasPerMonth)
@@ -280,6 +284,45 @@ func TestQuotaOfGas(t *testing.T) {
 		t.Errorf("the month's gas: %v", err)
 	}
 	s.MustDo(s.Actor(tenants.Default, "script", "a"), S("kv_put", "k", "v"))
+}
+
+// 64 actors that ask for more gas than there is get what there is, and what each may overdraw once.
+func TestQuotaOfGasRaces(t *testing.T) {
+	s := bounded(t, "", nil)
+	var ids []tenants.ActorID
+	for i := range 64 {
+		ids = append(ids, s.Actor(small, "script", fmt.Sprint(i)))
+	}
+	used := func() int64 { return held(s, tenants.QuotaGasPerMonth) }
+	s.MustDo(ids[0], S("kv_get", "k"))
+	before := used()
+	s.MustDo(ids[0], S("kv_get", "k"))
+	perCall := used() - before
+	rate := 100 * perCall
+	agree(t, s, tenants.Quotas{tenants.QuotaGasPerSecond: rate, tenants.QuotaGasBurst: rate})
+	before, began := used(), time.Now()
+	var done, refused atomic.Int64
+	var wg sync.WaitGroup
+	for _, id := range ids {
+		wg.Go(func() {
+			for range 3 {
+				switch _, err := s.Do(id, S("kv_get", "k")); {
+				case err == nil:
+					done.Add(1)
+				case overQuota(err) == "gas_per_second":
+					refused.Add(1)
+				default:
+					t.Errorf("got %v", err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	d := time.Since(began)
+	most := rate + int64(d.Seconds()*float64(rate)) + 64*2*perCall
+	if got := used() - before; got > most || done.Load() < 100 {
+		t.Errorf("%d calls used %d gas in %v, more than %d; %d were refused", done.Load(), got, d, most, refused.Load())
+	}
 }
 
 // An actor with an open request keeps it though the namespace has no gas for a while.
