@@ -15,7 +15,8 @@ import (
 // at the same time may overdraw the bucket once, by a quantum of gas or by one delta, and what is overdrawn is
 // paid back by time.
 type Allowance struct {
-	used   counters
+	used   counters      // since it was stored
+	since  counters      // since the process began
 	bounds atomic.Bool   // something bounds gas
 	line   chan struct{} // held by the turn that waits for gas; the others wait in line for it
 	most   atomic.Pointer[Quotas]
@@ -80,7 +81,10 @@ func (a *Allowance) Limit(q Quota) int64 { return (*a.most.Load())[q] }
 func (a *Allowance) Weight() int { return int(max(a.Limit(QuotaWeight), 1)) }
 
 // Add counts n of m for the namespace alone.
-func (a *Allowance) Add(m Metric, n int64) { a.used[m].Add(n) }
+func (a *Allowance) Add(m Metric, n int64) {
+	a.used[m].Add(n)
+	a.since[m].Add(n)
+}
 
 // Tally returns what counts for an actor, until Done.
 func (a *Allowance) Tally(id ActorID) *Tally {

@@ -71,6 +71,14 @@ func decodeUsed(b []byte) (u Used, err error) {
 // counters count up from many goroutines.
 type counters [metrics]atomic.Int64
 
+// read returns what was counted.
+func (c *counters) read() (u Used) {
+	for i := range c {
+		u[i] = c[i].Load()
+	}
+	return u
+}
+
 // drain returns what was counted since it was drained last.
 func (c *counters) drain() (u Used) {
 	for i := range c {

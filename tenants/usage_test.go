@@ -108,6 +108,9 @@ func TestUsageAddsUp(t *testing.T) {
 		t.Errorf("%d tallies of actors that sleep are kept", len(a.tallies))
 	}
 	a.mu.Unlock()
+	if got := r.Stats(); got[0].Used[UsedTurns] != 1600 || got[0].Used[UsedGas] != 17_600 {
+		t.Errorf("statistics %+v", got)
+	}
 	a.Fetched(7) // and counted when the registry is closed
 	a.Add(UsedEgress, 7)
 	closeAll()
@@ -116,6 +119,9 @@ func TestUsageAddsUp(t *testing.T) {
 	defer closeAll()
 	if got := used(t, r, ActorID{Namespace: Default}); got[UsedEgress] != 7 || got[UsedTurns] != 1600 {
 		t.Errorf("after a restart: %v", got)
+	}
+	if got := r.Stats(); len(got) != 1 || got[0].Namespace != Default || got[0].Used != (Used{}) || got[0].Held[QuotaGasPerMonth] != 17_600 {
+		t.Errorf("after a restart the statistics are %+v", got)
 	}
 	if m := r.Held(Default); m[QuotaGasPerMonth] != 17_600 || m[QuotaWrittenPerMonth] != 160_000 || m[QuotaEgressPerMonth] != 7 {
 		t.Errorf("after a restart the month has %v", m)
