@@ -102,6 +102,8 @@ var statuses = map[abi.Code]int{
 	abi.CodeRequestNotOpen:       http.StatusConflict,
 	abi.CodeRateLimited:          http.StatusTooManyRequests,
 	abi.CodeQuota:                http.StatusTooManyRequests,
+	abi.CodeNoSecretsKey:         http.StatusServiceUnavailable,
+	abi.CodeSecretUnreadable:     http.StatusServiceUnavailable,
 }
 
 // statusOf returns the status of a code.

@@ -78,6 +78,7 @@ func TestCheck(t *testing.T) {
 		{"a namespace under another name", put(host, "nother", string(namespace)), []string{"tenants/bad_host_record"}},
 		{"a key is garbage", put(registry, "kcheck", "{}"), []string{"tenants/bad_record"}},
 		{"a revocation is garbage", put(registry, "rtx", "{"), []string{"tenants/bad_record"}},
+		{"a secret is garbage", put(registry, "sCHECK", `{"name":"CHECK","host":"a.example","version":1,"sealed":"AA=="}`), []string{"tenants/bad_record"}},
 		{"a count of uploads is garbage", put(registry, "ux", "{}"), []string{"tenants/bad_record"}},
 		{"an operator's revocation is garbage", put(host, "rtx", "{"), []string{"tenants/bad_host_record"}},
 		{"a namespace with nothing", put(host, "nacme", string(namespace)), nil},

@@ -12,19 +12,20 @@ import (
 	"github.com/vivarium-run/vivarium/kv"
 )
 
-// gate is what a namespace knows of the tokens that may enter, at one moment. It is immutable: a change makes
+// gate is what a namespace knows of the tokens that may enter, and of the secrets that may leave, at one moment. It is immutable: a change makes
 // another one, so readers take no lock.
 type gate struct {
 	keys    map[string]*source     // by id
 	revoked map[string]Revocation  // by name
 	uploads map[string]uploadCount // by the id of a token
+	secrets map[string]*Secret     // by name
 }
 
 // book is a gate with the ledger that it is written in.
 type book struct {
 	// ledger is the space; who holds it may replace gate.
 	ledger *ledger
-	// gate is what the space holds of tokens. It never holds what is not on disk.
+	// gate is what the space holds of tokens and secrets. It never holds what is not on disk.
 	gate atomic.Pointer[gate]
 }
 
@@ -42,12 +43,12 @@ const (
 )
 
 func newGate() *gate {
-	return &gate{keys: map[string]*source{}, revoked: map[string]Revocation{}, uploads: map[string]uploadCount{}}
+	return &gate{keys: map[string]*source{}, revoked: map[string]Revocation{}, uploads: map[string]uploadCount{}, secrets: map[string]*Secret{}}
 }
 
 // clone returns a copy that may be changed until it is stored.
 func (g *gate) clone() *gate {
-	return &gate{keys: maps.Clone(g.keys), revoked: maps.Clone(g.revoked), uploads: maps.Clone(g.uploads)}
+	return &gate{keys: maps.Clone(g.keys), revoked: maps.Clone(g.revoked), uploads: maps.Clone(g.uploads), secrets: maps.Clone(g.secrets)}
 }
 
 // add takes a record of the registry's space.
@@ -57,6 +58,8 @@ func (g *gate) add(item kv.Item) error {
 		return g.addKey(item)
 	case 'r':
 		return g.addRevocation(item)
+	case 's':
+		return g.addSecret(item)
 	case 'u':
 		var u uploadCount
 		if err := json.Unmarshal(item.Value, &u); err != nil {

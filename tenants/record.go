@@ -17,6 +17,7 @@ import (
 //	m <module>                      Module, JSON
 //	q                               Terms, JSON
 //	r t<token id>, r k<key id>      Revocation, JSON
+//	s <secret>                      Secret, JSON, sealed
 //	u <token id>                    uploadCount, JSON
 //	v <module> 00 <number u32 BE>   Version, JSON
 //

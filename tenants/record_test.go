@@ -36,6 +36,7 @@ func TestCorruptRecords(t *testing.T) {
 	host, own := kv.NewSpace(hostClass, spaceRegistry), kv.NewSpace("default", spaceRegistry)
 	module := `{"namespace":"default","name":"m","live":1,"latest":1}`
 	version := `{"namespace":"default","module":"m","number":1,"digest":"` + strings.Repeat("0", 64) + `","codec":"json","actors":{"a":{}}}`
+	secret := `{"name":"A","host":"a.example","modules":["m"],"version":1,"sealed":"` + strings.Repeat("AAAA", 11) + `"}`
 	key := string(versionKey("m", 1))
 	good := map[string]string{"mm": module, key: version}
 	edit := func(old, new string) map[string]string {
@@ -77,6 +78,14 @@ func TestCorruptRecords(t *testing.T) {
 			"mm": module, key: version,
 			"mn": strings.Replace(module, `"m"`, `"n"`, 1), string(versionKey("n", 1)): strings.Replace(version, `"m"`, `"n"`, 1),
 		}, false},
+		{"good secret", own, map[string]string{"sA": secret}, true},
+		{"secret of another name", own, map[string]string{"sB": secret}, false},
+		{"secret for no host", own, map[string]string{"sA": strings.Replace(secret, "a.example", "", 1)}, false},
+		{"secret for a host in another spelling", own, map[string]string{"sA": strings.Replace(secret, "a.example", "A.example", 1)}, false},
+		{"secret with a malformed name", own, map[string]string{"sa": strings.Replace(secret, `"A"`, `"a"`, 1)}, false},
+		{"secret for a malformed module", own, map[string]string{"sA": strings.Replace(secret, `"m"`, `"/"`, 1)}, false},
+		{"secret that is too short to be sealed", own, map[string]string{"sA": strings.Replace(secret, "AAAA", "", 2)}, false},
+		{"secret of version 0", own, map[string]string{"sA": strings.Replace(secret, `"version":1`, `"version":0`, 1)}, false},
 		{"good namespace", host, map[string]string{"nacme": `{"id":"acme"}`}, true},
 		{"namespace is not JSON", host, map[string]string{"nacme": `x`}, false},
 		{"namespace of another name", host, map[string]string{"nacme": `{"id":"umbrella"}`}, false},
@@ -114,6 +123,7 @@ func FuzzReader(f *testing.F) {
 	f.Add([]byte("mm"), []byte(module), []byte("mm"), []byte(module))
 	f.Add([]byte("vm"), []byte(version), []byte(""), []byte("null"))
 	f.Add([]byte("ka"), []byte(`{"id":"a","url":"https://a.example/k","issuer":"a","audience":"b","role":"admin"}`), []byte("rtx"), []byte(`{"token_id":"x"}`))
+	f.Add([]byte("sA"), []byte(`{"name":"A","host":"a.example","version":1,"sealed":"`+strings.Repeat("A", 48)+`"}`), []byte("sB"), []byte(`{"name":"B","host":"A"}`))
 	f.Add([]byte("ux"), []byte(`{"token":"x","used":1}`), []byte("kb"), []byte(`{}`))
 	f.Fuzz(func(t *testing.T, k1, v1, k2, v2 []byte) {
 		rd := newReader("acme")

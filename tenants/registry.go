@@ -33,7 +33,8 @@ type Registry struct {
 	store     kv.Store
 	blobs     *blobs
 	hasActors HasActors
-	host      book // the host's space; who holds its ledger may replace tenants
+	vault     *Vault // nil without keys of secrets
+	host      book   // the host's space; who holds its ledger may replace tenants
 	tenants   atomic.Pointer[map[ID]*tenant]
 	plans     Plans
 	usage     usageWriter

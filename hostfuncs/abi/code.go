@@ -83,6 +83,8 @@ const (
 	CodeRequestNotOpen       Code = 75
 	CodeRateLimited          Code = 76
 	CodeQuota                Code = 77 // the namespace's allowance is used up; metadata says which
+	CodeNoSecretsKey         Code = 78
+	CodeSecretUnreadable     Code = 79
 )
 
 // info is the public face of a code.
@@ -168,6 +170,8 @@ var errorTable = map[Code]info{
 	CodeRequestNotOpen:       {"actor", "request_not_open", "The request is not open"},
 	CodeRateLimited:          {"guard", "rate_limit", "Too many requests"},
 	CodeQuota:                {"quota", "exceeded", "The namespace has used up what it may"},
+	CodeNoSecretsKey:         {"secret", "no_key", "The host has no key for secrets"},
+	CodeSecretUnreadable:     {"secret", "unreadable", "The secret cannot be read with the host's key for secrets"},
 }
 
 // Group returns the public group of the code, such as "actor".

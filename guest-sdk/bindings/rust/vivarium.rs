@@ -263,6 +263,12 @@ pub const CODE_GUARD_RATE_LIMIT: i64 = 76;
 /// The namespace has used up what it may
 pub const CODE_QUOTA_EXCEEDED: i64 = 77;
 
+/// The host has no key for secrets
+pub const CODE_SECRET_NO_KEY: i64 = 78;
+
+/// The secret cannot be read with the host's key for secrets
+pub const CODE_SECRET_UNREADABLE: i64 = 79;
+
 /// a KV key
 pub const MAX_KV_KEY: i64 = 2048;
 
