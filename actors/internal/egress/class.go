@@ -53,6 +53,10 @@ func (cs *classes) enter(ctx context.Context, name string) (*class, func(), erro
 func (cs *classes) take(ctx context.Context, slots chan struct{}) error {
 	select {
 	case slots <- struct{}{}:
+		if ctx.Err() != nil { // of two things that happened, select takes either
+			<-slots
+			return context.Cause(ctx)
+		}
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)

@@ -110,6 +110,10 @@ func limit(ctx context.Context, timeout int64) (context.Context, context.CancelF
 func (c *Client) follow(ctx context.Context, t http.RoundTripper, r *request) (*http.Response, error) {
 	for hops := 0; ; hops++ {
 		res, err := t.RoundTrip(r.http(ctx))
+		if err == nil && ctx.Err() != nil { // an answer that comes as its time ends comes too late
+			_ = res.Body.Close()
+			err = ctx.Err()
+		}
 		if err != nil {
 			return nil, failure(ctx, err, r.mask)
 		}
