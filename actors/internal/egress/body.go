@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
 )
@@ -65,6 +66,18 @@ func (b *body) Close() error {
 	err := b.raw.Close()
 	b.end()
 	return err
+}
+
+// watched ends the request of a body whose server falls silent. While nobody reads, the server need not send.
+type watched struct {
+	io.ReadCloser
+	most time.Duration
+	end  func()
+}
+
+func (w *watched) Read(p []byte) (int, error) {
+	defer time.AfterFunc(w.most, w.end).Stop()
+	return w.ReadCloser.Read(p)
 }
 
 // capped fails once more than left bytes came.

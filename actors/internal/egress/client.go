@@ -84,26 +84,29 @@ func (c *Client) Do(ctx context.Context, class string, p Policy, f abi.FetchRequ
 	cl, leave, err := c.classes.enter(ctx, class)
 	if err != nil {
 		err = failure(ctx, err, r.mask) // before cancel, which is not the caller's
-		cancel()
+		cancel(nil)
 		return nil, err
 	}
-	end := func() { cancel(); leave() }
+	end := func() { cancel(nil); leave() }
 	res, err := c.follow(ctx, cl.transport, r)
 	if err != nil {
 		end()
 		return nil, c.note(ctx, class, err)
 	}
+	res.Body = &watched{res.Body, c.config.Silence, func() { cancel(errSilence) }}
 	return c.response(ctx, res, r, end)
 }
 
 // limit bounds ctx by a request's own timeout, in milliseconds.
-func limit(ctx context.Context, timeout int64) (context.Context, context.CancelFunc) {
+func limit(ctx context.Context, timeout int64) (context.Context, context.CancelCauseFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
 	if timeout <= 0 {
-		return context.WithCancel(ctx)
+		return ctx, cancel
 	}
 	// More than the largest duration is as good as none.
 	d := time.Duration(min(timeout, int64(365*24*time.Hour/time.Millisecond))) * time.Millisecond
-	return context.WithTimeoutCause(ctx, d, errTimeout)
+	ctx, stop := context.WithTimeoutCause(ctx, d, errTimeout)
+	return ctx, func(cause error) { cancel(cause); stop() }
 }
 
 // follow sends r and what it is redirected to. Each hop passes the policy and the dialer again.

@@ -34,6 +34,7 @@ type Config struct {
 
 	Connect   time.Duration // resolution and connection; and again the TLS handshake [5 s]
 	Header    time.Duration // from the request until the answer's header [30 s]
+	Silence   time.Duration // from one piece of a body to the next, while somebody waits for it [60 s]
 	MaxBody   int64         // of an answer, decompressed, and of a request, in bytes [abi.MaxFetchBody]
 	MaxHeader int           // of request and answer, in bytes, each [64 KiB]
 	Redirects int           // that are followed; negative means none [10]
@@ -51,6 +52,7 @@ func (c *Config) setDefaults() {
 	}
 	setDefault(&c.Connect, 5*time.Second)
 	setDefault(&c.Header, 30*time.Second)
+	setDefault(&c.Silence, time.Minute)
 	setDefault(&c.MaxBody, abi.MaxFetchBody)
 	setDefault(&c.MaxHeader, 64<<10)
 	setDefault(&c.Redirects, 10)
@@ -66,7 +68,7 @@ func setDefault[T comparable](p *T, v T) {
 }
 
 func (c *Config) validate() error {
-	if c.Connect < 0 || c.Header < 0 || c.MaxBody < 0 || c.MaxHeader < 0 || c.MaxPerClass < 0 || c.MaxRequests < 0 {
+	if c.Connect < 0 || c.Header < 0 || c.Silence < 0 || c.MaxBody < 0 || c.MaxHeader < 0 || c.MaxPerClass < 0 || c.MaxRequests < 0 {
 		return fmt.Errorf("egress: a limit is negative")
 	}
 	return nil

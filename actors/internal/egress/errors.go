@@ -15,6 +15,9 @@ import (
 // errTimeout is the cause of a context that ended because of the request's own timeout.
 var errTimeout = errors.New("the request's timeout has passed")
 
+// errSilence is the cause of a context that ended because a body did not go on.
+var errSilence = errors.New("the server sends nothing")
+
 // errWithheld stands in the log for an error that may quote a secret.
 var errWithheld = errors.New("details are withheld, since the request had secrets")
 
@@ -25,8 +28,11 @@ func failed(message string) *abi.Error { return abi.Errorf(abi.CodeFetchFailed, 
 // the caller knows what that means.
 func failure(ctx context.Context, err error, m *mask) error {
 	if cause := context.Cause(ctx); cause != nil {
-		if errors.Is(cause, errTimeout) {
+		switch {
+		case errors.Is(cause, errTimeout):
 			return failed("the server did not answer in the time that the request gives it")
+		case errors.Is(cause, errSilence):
+			return failed("the server did not go on with its answer in time")
 		}
 		return cause
 	}
