@@ -56,6 +56,19 @@ func canonicalHost(host string) (string, error) {
 	return host, nil
 }
 
+// Host returns the spelling of a host in which hosts are compared: that of a secret, for one. It is a name or an
+// address, without a port.
+func Host(s string) (string, error) {
+	host, port, err := splitPort(s)
+	if err == nil && (port != 0 || strings.Contains(s, "*")) {
+		err = errHost
+	}
+	if err != nil {
+		return "", err
+	}
+	return canonicalHost(host)
+}
+
 // toASCII returns host in lower case and with its other scripts in punycode.
 func toASCII(host string) (string, error) {
 	lower := strings.ToLower(host)

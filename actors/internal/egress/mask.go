@@ -2,11 +2,7 @@ package egress
 
 import (
 	"bytes"
-	"encoding/base64"
-	"encoding/json"
-	"html"
 	"io"
-	"net/url"
 	"slices"
 	"strings"
 )
@@ -16,13 +12,14 @@ const masked = "***"
 
 // mask knows the secrets that a request carries, and hides them in what comes back: a server that
 // repeats its request must not tell the guest. It hides a secret as it is and in the encodings that
-// echoes use; it cannot hide it from a server that means to tell. The nil mask hides nothing.
+// echoes use, whatever the case of their letters; it cannot hide it from a server that means to tell.
+// The nil mask hides nothing.
 type mask struct {
 	words []word
 }
 
-// word is one text to be hidden. fail[n] is the length of the longest proper prefix of the text that
-// also ends its first n bytes, as Knuth, Morris and Pratt have it.
+// word is one text to be hidden, in lower case. fail[n] is the length of the longest proper prefix of the
+// text that also ends its first n bytes, as Knuth, Morris and Pratt have it.
 type word struct {
 	text []byte
 	fail []int
@@ -36,7 +33,8 @@ func newMask(secrets []string) *mask {
 	seen := map[string]bool{}
 	for _, s := range secrets {
 		for _, form := range forms(s) {
-			if !seen[form] {
+			form = string(lower([]byte(form)))
+			if !seen[form] && len(form) >= minSecret {
 				seen[form] = true
 				m.words = append(m.words, newWord(form))
 			}
@@ -44,23 +42,6 @@ func newMask(secrets []string) *mask {
 	}
 	return &m
 }
-
-// forms returns the spellings of a secret that are hidden.
-func forms(s string) []string {
-	quoted, _ := json.Marshal(s) // escapes HTML
-	var plain bytes.Buffer
-	enc := json.NewEncoder(&plain)
-	enc.SetEscapeHTML(false)
-	_ = enc.Encode(s) // a string always encodes
-	return []string{
-		s,
-		unquote(string(quoted)), unquote(strings.TrimSuffix(plain.String(), "\n")),
-		url.QueryEscape(s), url.PathEscape(s), html.EscapeString(s),
-		base64.StdEncoding.EncodeToString([]byte(s)), base64.RawURLEncoding.EncodeToString([]byte(s)),
-	}
-}
-
-func unquote(s string) string { return s[1 : len(s)-1] }
 
 func newWord(s string) word {
 	w := word{[]byte(s), make([]int, len(s)+1)}
@@ -76,6 +57,16 @@ func newWord(s string) word {
 	return w
 }
 
+// lower changes the letters of ASCII in p, and returns it.
+func lower(p []byte) []byte {
+	for i, c := range p {
+		if 'A' <= c && c <= 'Z' {
+			p[i] = c | 0x20
+		}
+	}
+	return p
+}
+
 // text returns s with the secrets hidden.
 func (m *mask) text(s string) string {
 	if m == nil {
@@ -86,10 +77,8 @@ func (m *mask) text(s string) string {
 }
 
 // names reports whether a lower-case header name has a secret in it.
-func (m *mask) names(lower string) bool {
-	return m != nil && slices.ContainsFunc(m.words, func(w word) bool {
-		return strings.Contains(lower, strings.ToLower(string(w.text)))
-	})
+func (m *mask) names(name string) bool {
+	return m != nil && slices.ContainsFunc(m.words, func(w word) bool { return strings.Contains(name, string(w.text)) })
 }
 
 // stream hides the secrets in bytes that come in pieces. It holds back only what may be the
@@ -99,6 +88,7 @@ type stream struct {
 	state []int  // per word: how many of its bytes the input ends with
 	last  []int  // per word: end in held of what was marked for it
 	held  []byte // not yet returned
+	low   []byte // held in lower case
 	mark  []bool // per byte of held: part of a secret
 	run   bool   // the last byte that was returned was part of a secret
 }
@@ -111,6 +101,8 @@ func (m *mask) stream() *stream {
 func (s *stream) feed(p []byte) []byte {
 	begin := len(s.held)
 	s.held = append(s.held, p...)
+	s.low = append(s.low, p...)
+	lower(s.low[begin:])
 	s.mark = append(s.mark, make([]bool, len(p))...)
 	hold := 0
 	for i := range s.words {
@@ -120,21 +112,21 @@ func (s *stream) feed(p []byte) []byte {
 	return s.emit(len(s.held) - hold)
 }
 
-// scan looks for word i in held from begin on, and marks it. Places may overlap.
+// scan looks for word i in held from begin on, in lower case, and marks it. Places may overlap.
 func (s *stream) scan(i, begin int) {
 	w, n := s.words[i], s.state[i]
 	for at := begin; at < len(s.held); at++ {
 		if n == 0 { // most bytes begin no secret
-			next := bytes.IndexByte(s.held[at:], w.text[0])
+			next := bytes.IndexByte(s.low[at:], w.text[0])
 			if next < 0 {
 				break
 			}
 			at += next
 		}
-		for n > 0 && s.held[at] != w.text[n] {
+		for n > 0 && s.low[at] != w.text[n] {
 			n = w.fail[n]
 		}
-		if s.held[at] == w.text[n] {
+		if s.low[at] == w.text[n] {
 			n++
 		}
 		if n == len(w.text) {
@@ -159,7 +151,8 @@ func (s *stream) emit(n int) []byte {
 		}
 		s.run = s.mark[i]
 	}
-	s.held, s.mark = append(s.held[:0], s.held[n:]...), append(s.mark[:0], s.mark[n:]...)
+	s.held, s.low = append(s.held[:0], s.held[n:]...), append(s.low[:0], s.low[n:]...)
+	s.mark = append(s.mark[:0], s.mark[n:]...)
 	for i := range s.last {
 		s.last[i] = max(0, s.last[i]-n)
 	}

@@ -34,6 +34,7 @@ func TestMaskAtEachBoundary(t *testing.T) {
 		{"one over the other", []string{"abcdXY", "XYefgh"}, "-abcdXYefgh-", "-***-"},
 		{"cut off by the end", []string{"abcdefghijkl"}, "--abcdefgh", "--***"},
 		{"a few bytes at the end", []string{"abcdefghijkl"}, "--abc", "--abc"},
+		{"in another case", []string{"Sesame-1"}, "SESAME-1 sesame-1 sESAME-1 sesame-2", "*** *** *** sesame-2"},
 		{"any bytes", []string{"s\xff\xfe\tt"}, "\xffs\xff\xfe\tt\xff", "\xff***\xff"},
 		{"none", []string{"sesame"}, "", ""},
 	}
@@ -77,7 +78,7 @@ func TestMaskAgainstModel(t *testing.T) {
 		for range 1 + r.IntN(3) {
 			m.words = append(m.words, newWord(letters(4+r.IntN(5))))
 		}
-		text := letters(r.IntN(60))
+		text := strings.Map(func(c rune) rune { return c - rune(r.IntN(2)*('a'-'A')) }, letters(r.IntN(60)))
 		s := m.stream()
 		var got []byte
 		for rest := []byte(text); len(rest) > 0; {
@@ -95,7 +96,7 @@ func slowly(m *mask, text string) string {
 	mark := make([]bool, len(text))
 	for _, w := range m.words {
 		for i := range text {
-			for j := 0; strings.HasPrefix(text[i:], string(w.text)) && j < len(w.text); j++ {
+			for j := 0; strings.HasPrefix(strings.ToLower(text[i:]), string(w.text)) && j < len(w.text); j++ {
 				mark[i+j] = true
 			}
 		}

@@ -13,7 +13,8 @@ type Policy struct {
 
 	// Secrets returns the value of a secret for requests to host, which is canonical and without a
 	// port. It returns an error if there is none or it is bound to another host; the guest is told the
-	// same in both cases. Nil means that there are no secrets.
+	// same in both cases. [abi.CodeNoSecretsKey] and [abi.CodeSecretUnreadable] the guest is told. Nil means
+	// that there are no secrets.
 	Secrets func(name, host string) (string, error)
 }
 

@@ -10,7 +10,7 @@ import (
 // shorter than a mask cannot be hidden: masks all over the answer would tell what it is.
 const (
 	maxSecrets   = 8
-	maxSecret    = 4 << 10
+	maxSecret    = 8 << 10
 	minSecret    = 4
 	secretPrefix = "{secret:"
 )
@@ -80,7 +80,13 @@ func (p Policy) secret(name, host string) (string, error) {
 	return value, nil
 }
 
+// noSecret is the same for a secret that is not there and for one that is for others. That the host cannot read
+// what the guest may use is no secret, and nothing that a grant would change.
 func noSecret(name string, cause error) error {
+	switch abi.CodeOf(cause) {
+	case abi.CodeNoSecretsKey, abi.CodeSecretUnreadable:
+		return abi.AsError(cause)
+	}
 	return &abi.Error{Code: abi.CodeEgressDenied, Message: "there is no secret " + name + " for this host", Cause: cause}
 }
 
