@@ -24,6 +24,9 @@ func CheckEgress(hosts []string) error {
 	return err
 }
 
+// SecretHost returns the form in which a secret's host is compared, or what is wrong with it.
+func SecretHost(host string) (string, error) { return egress.Host(host) }
+
 // checkWish is CheckEgress for what a manifest asks for.
 func checkWish(hosts []string) error {
 	return CheckEgress(slices.DeleteFunc(slices.Clone(hosts), func(s string) bool { return s == anyHost }))
@@ -54,10 +57,22 @@ func (h *Host) policy(ns tenants.ID, v *tenants.Version, r *record) (egress.Poli
 	if err != nil {
 		return p, abi.Wrap(abi.CodeEgressDenied, err) // of a list that an older host took
 	}
-	if secrets := h.cfg.Secrets; secrets != nil {
-		p.Secrets = func(name, host string) (string, error) { return secrets(ns, v.Module, name, host) }
+	if h.cfg.Secrets != nil {
+		p.Secrets = h.secrets(ns, v.Module, granted)
 	}
 	return p, nil
+}
+
+// secrets looks up those that a module may name while it lives on the grants of another. Both must be let: what an
+// actor uploads chooses its module's name itself, and may choose one that a secret is waiting for.
+func (h *Host) secrets(ns tenants.ID, module, granted string) func(name, host string) (string, error) {
+	return func(name, host string) (string, error) {
+		value, err := h.cfg.Secrets(ns, granted, name, host)
+		if err == nil && module != granted {
+			return h.cfg.Secrets(ns, module, name, host)
+		}
+		return value, err
+	}
 }
 
 // maxFetchDoc bounds a request without its body, in bytes as JSON.

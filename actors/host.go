@@ -62,7 +62,8 @@ type Config struct {
 	// at all: for tests and development.
 	AllowLoopback []string
 	// Secrets returns the value of a secret for requests of a module to a host, or an error if there is none
-	// for it. Nil means that there are no secrets.
+	// for it. Guests are told of abi.CodeNoSecretsKey and abi.CodeSecretUnreadable, and else that there is none.
+	// Nil means that there are no secrets.
 	Secrets func(ns tenants.ID, module, name, host string) (string, error)
 	// Dial, when not nil, opens the guests' connections to "host:port" in place of the network, and Roots are
 	// whom they trust with a server's name; nil means the system's. For tests: no rule about addresses holds.
