@@ -67,6 +67,9 @@ func routes() []route {
 		{"GET", "/namespaces/{namespace}/egress", read, whole, 0, (*Server).getEgress},
 		{"PUT", "/namespaces/{namespace}/egress", operate, whole, smallBody, (*Server).putEgress},
 		{"GET", "/namespaces/{namespace}/usage", read, whole, 0, (*Server).getUsage},
+		{"GET", "/namespaces/{namespace}/secrets", admin, whole, 0, (*Server).listSecrets},
+		{"PUT", "/namespaces/{namespace}/secrets/{secret}", admin, whole, smallBody, (*Server).putSecret},
+		{"DELETE", "/namespaces/{namespace}/secrets/{secret}", admin, whole, 0, (*Server).deleteSecret},
 		{"GET", "/revocations", operate, whole, 0, (*Server).listRevocations},
 		{"POST", "/revocations", operate, whole, smallBody, (*Server).postRevocation},
 
