@@ -100,13 +100,13 @@ func (d *dev) run(ctx context.Context, level string) error {
 	if err != nil {
 		return err
 	}
-	key, err := devKey(d.flags.data)
+	key, vault, err := devKeys(d.flags.data)
 	if err != nil {
 		return err
 	}
 	d.node, err = startNode(nodeConfig{
 		data: d.flags.data, minFree: d.flags.minFree, listen: d.flags.listen, key: key, dev: true, onLog: d.guestLine, log: log,
-		allowLoopback: append(d.env.loopback(), d.flags.allowLoopback...), secrets: d.env.secret,
+		allowLoopback: append(d.env.loopback(), d.flags.allowLoopback...), vault: vault, env: d.env,
 	})
 	if err != nil {
 		return err
@@ -129,9 +129,21 @@ func (d *dev) run(ctx context.Context, level string) error {
 	return d.node.wait(ctx)
 }
 
-// devKey returns the key of the data folder, made at the first start.
-func devKey(data string) ([]byte, error) {
-	file := devKeyFile(data)
+// devKeys returns the keys of the data folder, made at the first start: the one that signs, and that of secrets.
+func devKeys(data string) (signing []byte, vault *tenants.Vault, err error) {
+	signing, err = devKey(devKeyFile(data))
+	if err != nil {
+		return nil, nil, err
+	}
+	key, err := devKey(filepath.Join(filepath.Dir(devKeyFile(data)), "secrets.key"))
+	if err != nil {
+		return nil, nil, err
+	}
+	vault, err = tenants.NewVault(key)
+	return signing, vault, err
+}
+
+func devKey(file string) ([]byte, error) {
 	key, err := tenants.LoadKey(file)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return key, err

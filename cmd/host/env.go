@@ -94,7 +94,7 @@ func (e *devEnv) set(name, value string) error {
 		return e.setEgress(value)
 	case !isSecret:
 		return errors.New("this name means nothing in this file; hosts are in " + envEgress + ", secrets in " + envSecret + "NAME")
-	case !secretName(secret):
+	case !tenants.ValidSecretName(secret):
 		return errors.New("a secret's name has capital letters, digits and underscores")
 	}
 	s, err := parseSecret(value)
@@ -150,12 +150,6 @@ func hostName(s string) bool {
 	}) < 0
 }
 
-func secretName(s string) bool {
-	return s != "" && len(s) <= 64 && strings.IndexFunc(s, func(r rune) bool {
-		return !('A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '_')
-	}) < 0
-}
-
 // loopback returns the allowed hosts that are written as this machine's: the developer who writes one down
 // means it.
 func (e *devEnv) loopback() (list []string) {
@@ -172,7 +166,7 @@ func (e *devEnv) loopback() (list []string) {
 }
 
 // secret returns the value of a secret for a host.
-func (e *devEnv) secret(_ tenants.ID, _, name, host string) (string, error) {
+func (e *devEnv) secret(name, host string) (string, error) {
 	s, ok := e.secrets[name]
 	if !ok || s.host != "" && strings.Trim(s.host, "[]") != host {
 		return "", errors.New("there is no such secret for the host")

@@ -139,7 +139,7 @@ func TestDevEnvSecretsAndLoopback(t *testing.T) {
 	for _, tt := range []struct{ name, host, want string }{
 		{"A", "api.example.com", "one"}, {"A", "other.example.com", ""}, {"B", "other.example.com", "two"}, {"C", "api.example.com", ""},
 	} {
-		if got, err := e.secret(tenants.Default, "m", tt.name, tt.host); got != tt.want || (err == nil) != (tt.want != "") {
+		if got, err := e.secret(tt.name, tt.host); got != tt.want || (err == nil) != (tt.want != "") {
 			t.Errorf("secret %s for %s: %q, %v", tt.name, tt.host, got, err)
 		}
 	}

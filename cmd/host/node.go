@@ -61,8 +61,10 @@ type nodeConfig struct {
 	plans        tenants.Plans
 	minFree      byteSize // of the data\'s disk, for the host to write; zero is no bound
 
-	allowLoopback []string // that guests may reach if they are granted it
-	secrets       func(ns tenants.ID, module, name, host string) (string, error)
+	allowLoopback []string       // that guests may reach if they are granted it
+	vault         *tenants.Vault // of the namespaces' secrets; nil is none
+	rotating      bool           // the vault has an old key
+	env           devEnv         // secrets that stand before those
 
 	wrapStore func(kv.Store) kv.Store // stands before the store in a test
 	free      func() (int64, error)   // the free space in a test; nil asks the system
@@ -104,6 +106,8 @@ func startNode(c nodeConfig) (n *node, err error) {
 		return n, err
 	}
 	n.registry.SetPlans(c.plans)
+	n.registry.SetVault(c.vault)
+	n.reseal(c.rotating)
 	if n.sandbox, err = sandbox.Open(context.Background(), sandbox.Config{
 		Dir: filepath.Join(c.data, "sandbox"), Modules: actors.GuestModules(), Logger: c.log, Slots: processors(),
 		Budget: func(class string) sandbox.Budget { return n.registry.Allowance(tenants.ID(class)) },
@@ -113,7 +117,7 @@ func startNode(c nodeConfig) (n *node, err error) {
 	}
 	if n.actors, err = actors.Start(actors.Config{
 		Store: n.store, Registry: n.registry, Sandbox: n.sandbox, OnLog: c.onLog, Logger: c.log,
-		OwnAddrs: n.ownAddrs, AllowLoopback: c.allowLoopback, Secrets: c.secrets,
+		OwnAddrs: n.ownAddrs, AllowLoopback: c.allowLoopback, Secrets: n.secrets(c.env),
 	}); err != nil {
 		return n, err
 	}

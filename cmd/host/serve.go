@@ -10,6 +10,7 @@ import (
 func serveCommand(ui *ui) *cobra.Command {
 	var f serverFlags
 	var edge edgeFlags
+	var secrets vaultFlags
 	var keyFile, oldKeyFile, plansFile, level string
 	cmd := &cobra.Command{
 		Use:   "serve --key-file FILE",
@@ -29,11 +30,18 @@ func serveCommand(ui *ui) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			vault, err := secrets.vault(f.data, keys)
+			if err != nil {
+				return err
+			}
 			log, err := newLogger(ui, level)
 			if err != nil {
 				return err
 			}
-			c := nodeConfig{plans: plans, data: f.data, minFree: f.minFree, listen: f.listen, allowLoopback: f.allowLoopback, key: keys[0], oldKeys: keys[1:], log: log}
+			c := nodeConfig{
+				plans: plans, data: f.data, minFree: f.minFree, listen: f.listen, allowLoopback: f.allowLoopback, key: keys[0], oldKeys: keys[1:],
+				vault: vault, rotating: secrets.old != "", log: log,
+			}
 			if err := edge.apply(&c); err != nil {
 				return err
 			}
@@ -50,6 +58,8 @@ func serveCommand(ui *ui) *cobra.Command {
 	cmd.Flags().StringVar(&keyFile, "key-file", "", "file with the key that signs tokens")
 	cmd.Flags().StringVar(&oldKeyFile, "old-key-file", "", "file with the key before, whose tokens are still good")
 	cmd.Flags().StringVar(&plansFile, "plans", "", "file with the plans of namespaces, as JSON; without one nobody has quotas")
+	cmd.Flags().StringVar(&secrets.key, "secrets-key-file", "", "file with the key that seals the secrets of namespaces; without it they can have none")
+	cmd.Flags().StringVar(&secrets.old, "old-secrets-key-file", "", "file with the key before, which is needed until the host says that it is not")
 	cmd.Flags().StringVar(&level, "log-level", "info", "debug, info, warn or error")
 	return cmd
 }

@@ -27,6 +27,7 @@
 //	decode TEXT          decodes base64, for $LAST
 //	pause N              waits N milliseconds inside the turn
 //	remember NAME        counts NAME in guest memory, and gives the count
+//	holds TEXT           counts the places in guest memory of what TEXT is with each byte one less
 //	append KEY TEXT      adds a space and TEXT to the KV item KEY
 //
 // A byte argument $LAST stands for b of the step before, $ARGS, $CONTEXT and $CONN for the turn's arguments,

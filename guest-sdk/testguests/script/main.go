@@ -262,6 +262,8 @@ func script(t *abi.Turn, steps []step) abi.Reply {
 		case "remember":
 			counts[arg(0)]++
 			last = outcome{N: counts[arg(0)]}
+		case "holds":
+			last = outcome{N: holds(arg(0))}
 		case "append":
 			before := ""
 			if n := op_kv_get(arg(0)); n >= 0 {
