@@ -21,10 +21,30 @@ import (
 )
 
 // names is a DNS server on loopback. Each name has a list of answers, of which each question takes
-// the next; the last one stays.
+// the next; the last one stays. An alias is answered with what it leads to.
 type names struct {
 	mu      sync.Mutex
 	answers map[string][][]string
+	aliases map[string]string
+}
+
+func (n *names) alias(name, target string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.aliases[name] = target
+}
+
+// follow returns the records of aliases from name on, and the name that they lead to.
+func (n *names) follow(name string) (records []dnsmessage.Resource, end string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for end = name; n.aliases[end] != ""; end = n.aliases[end] {
+		records = append(records, dnsmessage.Resource{
+			Header: dnsmessage.ResourceHeader{Name: dnsmessage.MustNewName(end + "."), Class: dnsmessage.ClassINET},
+			Body:   &dnsmessage.CNAMEResource{CNAME: dnsmessage.MustNewName(n.aliases[end] + ".")},
+		})
+	}
+	return records, end
 }
 
 func (n *names) set(name string, answers ...[]string) {
@@ -57,7 +77,7 @@ func (n *names) take(name string, kind dnsmessage.Type) []netip.Addr {
 // startNames returns a server and a resolver that asks it alone.
 func startNames(t *testing.T) (*names, *net.Resolver) {
 	t.Helper()
-	n := &names{answers: map[string][][]string{}}
+	n := &names{answers: map[string][][]string{}, aliases: map[string]string{}}
 	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -84,8 +104,13 @@ func (n *names) serve(conn net.PacketConn) {
 		}
 		q := m.Questions[0]
 		m.Response, m.RecursionAvailable, m.Additionals = true, true, nil
-		for _, a := range n.take(strings.ToLower(strings.TrimSuffix(q.Name.String(), ".")), q.Type) {
+		aliases, name := n.follow(strings.ToLower(strings.TrimSuffix(q.Name.String(), ".")))
+		m.Answers = aliases
+		for _, a := range n.take(name, q.Type) {
 			r := dnsmessage.Resource{Header: dnsmessage.ResourceHeader{Name: q.Name, Class: q.Class}}
+			if len(aliases) > 0 {
+				r.Header.Name = dnsmessage.MustNewName(name + ".")
+			}
 			if a.Is4() {
 				r.Body = &dnsmessage.AResource{A: a.As4()}
 			} else {
