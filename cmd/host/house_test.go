@@ -61,6 +61,7 @@ var alone = map[string]string{
 	"go.uber.org/zap":                   "cmd/host", // certmagic logs by it
 	"github.com/letsencrypt":            "cmd/host", // a CA in tests
 	"github.com/miekg/dns":              "cmd/host", // and its name server
+	"modernc.org/sqlite":                "examples", // in tests
 }
 
 // exceptions: hostfuncs names wazero's api types in the signatures of its functions, and a WebSocket has two ends.
