@@ -22,7 +22,19 @@ func describeSecret(s tenants.Secret, state tenants.SecretState) secretBody {
 	return secretBody{s.Name, s.Host, s.Modules, s.Version, state, s.Created.UnixMilli()}
 }
 
+// firsthand refuses a token that was derived of another, with or without limits: what it is for is somebody's
+// errand, and secrets are none.
+func (q *request) firsthand() error {
+	if q.who.From != nil {
+		return abi.Errorf(abi.CodeForbidden, "a derived token may not do this")
+	}
+	return nil
+}
+
 func (s *Server) listSecrets(w http.ResponseWriter, q *request) error {
+	if err := q.firsthand(); err != nil {
+		return err
+	}
 	list := []secretBody{}
 	for _, l := range s.cfg.Registry.Secrets(q.ns) {
 		list = append(list, describeSecret(l.Secret, l.State))
@@ -36,6 +48,9 @@ func (s *Server) putSecret(w http.ResponseWriter, q *request) error {
 		Value   string   `json:"value"`
 		Host    string   `json:"host"`
 		Modules []string `json:"modules"`
+	}
+	if err := q.firsthand(); err != nil {
+		return err
 	}
 	if err := q.decode(&b, true); err != nil {
 		return err
@@ -57,6 +72,9 @@ func (s *Server) putSecret(w http.ResponseWriter, q *request) error {
 }
 
 func (s *Server) deleteSecret(w http.ResponseWriter, q *request) error {
+	if err := q.firsthand(); err != nil {
+		return err
+	}
 	if err := s.cfg.Registry.DeleteSecret(q.Context(), q.ns, q.params["secret"]); err != nil {
 		return err
 	}

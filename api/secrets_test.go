@@ -1,6 +1,7 @@
 package api
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 
@@ -54,8 +55,14 @@ func TestSecretsOfANamespace(t *testing.T) {
 	f.do("PUT", "/namespaces/default/secrets/small", good).wantError(t, 400, "guard", "invalid_request")
 	f.do("GET", "/namespaces/other/secrets", "", f.as(tenants.RoleAdmin, "other")).wantBody(t, 200, `{"secrets":[]}`)
 	f.do("DELETE", strings.Replace(path, "default", "other", 1), "", f.as(tenants.RoleAdmin, "other")).wantError(t, 404, "api", "not_found")
+	var derived struct{ Token string }
+	if a := f.do("POST", "/namespaces/default/tokens", `{"role":"admin","ttl":60}`); json.Unmarshal([]byte(a.body), &derived) != nil || derived.Token == "" {
+		t.Fatalf("derive: %d %s", a.status, a.body)
+	}
+	bearer := "Authorization: Bearer " + derived.Token
+	f.do("GET", "/namespaces/default/keys", "", bearer).wantBody(t, 200, `{"keys":[]}`) // it is an admin's
 	limited := f.limited(tenants.RoleAdmin, &tenants.Limits{})
-	for _, header := range []string{limited, f.as(tenants.RoleDeploy)} {
+	for _, header := range []string{limited, f.as(tenants.RoleDeploy), bearer} {
 		f.do("PUT", path, good, header).wantError(t, 403, "auth", "forbidden")
 		f.do("GET", "/namespaces/default/secrets", "", header).wantError(t, 403, "auth", "forbidden")
 		f.do("DELETE", path, "", header).wantError(t, 403, "auth", "forbidden")

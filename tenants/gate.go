@@ -12,8 +12,8 @@ import (
 	"github.com/vivarium-run/vivarium/kv"
 )
 
-// gate is what a namespace knows of the tokens that may enter, and of the secrets that may leave, at one moment. It is immutable: a change makes
-// another one, so readers take no lock.
+// gate is what a namespace knows of the tokens that may enter, and of the secrets that may leave, at one moment. It
+// is immutable: a change makes another one, so readers take no lock.
 type gate struct {
 	keys    map[string]*source     // by id
 	revoked map[string]Revocation  // by name
