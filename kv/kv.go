@@ -246,7 +246,8 @@ type Store interface {
 	// Destroy ends the space behind the lease's deltas in flight: its name is free, its keys read
 	// as absent, a later Claim is ErrNotFound. It is durable when done is called with nil; done
 	// gets the same errors as that of Commit. The bytes are removed afterwards in bounded steps
-	// that go on after a restart. An id must not be used again.
+	// that go on after a restart. An id must not be used again, unless Remains says that nothing is left of its
+	// class.
 	Destroy(l Lease, done func(error))
 
 	// Lookup returns the space that name finds within class, or ErrNotFound.
@@ -258,6 +259,14 @@ type Store interface {
 
 	// Due yields the spaces that want to be woken at or before t, earliest first.
 	Due(ctx context.Context, t time.Time) iter.Seq2[Wake, error]
+
+	// Spaces yields the spaces of class that hold something and are not destroyed, as of one moment, in an order
+	// in which each comes behind after: the id of the one to go on behind, empty for the first.
+	Spaces(ctx context.Context, class, after string) iter.Seq2[Space, error]
+
+	// Remains counts what there is of class, at most max: spaces, names, moments, and what destroyed spaces have
+	// left. Of a class with zero no byte can be read any more, not even by a read that is under way.
+	Remains(ctx context.Context, class string, max int) (int, error)
 
 	// Dump yields all that the store holds, as of one moment that is not before the call: everything that was
 	// done by then is in it. The items are the engine's own, in byte order of their keys, and are for its

@@ -73,6 +73,18 @@ func (d *dying) forget(oldest uint64) {
 	d.count.Store(int64(len(d.spaces)))
 }
 
+// of returns how many spaces of a class are in the set.
+func (d *dying) of(class string) (n int) {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	for s := range d.spaces {
+		if s.Class() == class {
+			n++
+		}
+	}
+	return n
+}
+
 // loadDying fills the set from the garbage rows. It runs before any other goroutine.
 func (s *Store) loadDying() error {
 	return s.eachGarbage(func(g garbage) error {

@@ -270,6 +270,19 @@ func (g *Gate) Due(ctx context.Context, t time.Time) iter.Seq2[kv.Wake, error] {
 	return guard(g, func() iter.Seq2[kv.Wake, error] { return g.inner.Due(ctx, t) })
 }
 
+// Spaces forwards at once.
+func (g *Gate) Spaces(ctx context.Context, class, after string) iter.Seq2[kv.Space, error] {
+	return guard(g, func() iter.Seq2[kv.Space, error] { return g.inner.Spaces(ctx, class, after) })
+}
+
+// Remains forwards at once.
+func (g *Gate) Remains(ctx context.Context, class string, max int) (int, error) {
+	if err := g.stopped(); err != nil {
+		return 0, err
+	}
+	return g.inner.Remains(ctx, class, max)
+}
+
 // Dump forwards at once.
 func (g *Gate) Dump(ctx context.Context) iter.Seq2[kv.Item, error] {
 	return guard(g, func() iter.Seq2[kv.Item, error] { return g.inner.Dump(ctx) })

@@ -46,6 +46,7 @@ func Run(t *testing.T, e Engine) {
 		{"due", dueTests},
 		{"destroy", destroyTests},
 		{"totals", totalsTests},
+		{"remains", remainsTests},
 		{"isolation", isolationTests},
 		{"dump", dumpTests},
 		{"close", closeTests},
