@@ -3,6 +3,7 @@ package badgerkv
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/dgraph-io/badger/v4"
@@ -100,18 +101,45 @@ func (s *Store) sweepAll() error {
 		if err != nil || len(list) == 0 {
 			return err
 		}
-		for _, g := range list {
-			if g.kind == garbageSpace {
-				if err := s.sweepSpace(g); err != nil {
-					return err
-				}
-				break // the rest of the list may name its chunks, which are gone
-			}
-			if err := s.sweepChunks(g); err != nil {
-				return err
-			}
+		if err := s.sweepList(list); err != nil {
+			return err
 		}
 	}
+}
+
+// sweepAtOnce bounds the destroyed spaces that are swept beside each other, so that they share syncs.
+const sweepAtOnce = 32
+
+// sweepList removes what a part of the list names: first whole spaces, with which rows go that list their chunks.
+func (s *Store) sweepList(list []garbage) error {
+	whole := map[kv.Space]bool{}
+	room := make(chan struct{}, sweepAtOnce)
+	errs := make([]error, len(list))
+	var sweeping sync.WaitGroup
+	for i, g := range list {
+		if g.kind != garbageSpace {
+			continue
+		}
+		whole[g.space] = true
+		room <- struct{}{}
+		sweeping.Go(func() { // ends with its space
+			defer func() { <-room }()
+			errs[i] = s.sweepSpace(g)
+		})
+	}
+	sweeping.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	for _, g := range list {
+		if g.kind == garbageSpace || whole[g.space] {
+			continue
+		}
+		if err := s.sweepChunks(g); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // sweepSpace removes all rows of a destroyed space and forgets it. The row that lists it goes with
