@@ -160,7 +160,7 @@ func withNext(m json.RawMessage, next string) json.RawMessage {
 // untilEnd returns a context that ends with the request, with its token and with the server.
 func (q *request) untilEnd(s *Server) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(q.Context())
-	ended, stop := s.tokenEnds(q.who)
+	ended, stop := s.tokenEnds(q.who, q.ns)
 	go func() { // ends with the context
 		defer stop()
 		select {

@@ -49,8 +49,13 @@ func (i *issuer) jwk() string {
 
 // token signs claims, to which the times are added.
 func (i *issuer) token(claims string) string {
+	return i.undated(strings.TrimSuffix(claims, "}") + fmt.Sprintf(`,"iat":%d}`, time.Now().Unix()))
+}
+
+// undated is token without a time of issue.
+func (i *issuer) undated(claims string) string {
 	seg := func(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
-	claims = strings.TrimSuffix(claims, "}") + fmt.Sprintf(`,"iss":"vivarium","aud":"vivarium","iat":%d,"exp":%d}`, time.Now().Unix(), time.Now().Add(time.Hour).Unix())
+	claims = strings.TrimSuffix(claims, "}") + fmt.Sprintf(`,"iss":"vivarium","aud":"vivarium","exp":%d}`, time.Now().Add(time.Hour).Unix())
 	text := seg(fmt.Sprintf(`{"alg":"EdDSA","kid":%q}`, i.id)) + "." + seg(claims)
 	return text + "." + base64.RawURLEncoding.EncodeToString(ed25519.Sign(i.key, []byte(text)))
 }

@@ -78,7 +78,7 @@ func (s *Server) getEvents(w http.ResponseWriter, q *request) error {
 // ends or the server shuts down.
 func stream[T any](s *Server, w http.ResponseWriter, q *request, lines <-chan T, seq func(T) uint64) error {
 	t := startTail(w)
-	ended, stop := s.tokenEnds(q.who)
+	ended, stop := s.tokenEnds(q.who, q.ns)
 	defer stop()
 	beat := time.NewTicker(s.cfg.Heartbeat)
 	defer beat.Stop()

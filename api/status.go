@@ -104,6 +104,7 @@ var statuses = map[abi.Code]int{
 	abi.CodeQuota:                http.StatusTooManyRequests,
 	abi.CodeNoSecretsKey:         http.StatusServiceUnavailable,
 	abi.CodeSecretUnreadable:     http.StatusServiceUnavailable,
+	abi.CodeNamespaceDeleting:    http.StatusConflict,
 }
 
 // statusOf returns the status of a code.
@@ -131,6 +132,7 @@ var nextSteps = map[abi.Code]string{
 	abi.CodeUnauthenticated:   "send a token as \"Authorization: Bearer <token>\"; the command \"host token\" makes one",
 	abi.CodeForbidden:         "use a token with a role that has this right",
 	abi.CodeNamespaceNotFound: "use the namespace that the token was made for, or leave it out",
+	abi.CodeNamespaceDeleting: "wait, and follow it with GET /namespaces/{namespace}; or choose another name",
 	abi.CodeModuleNotFound:    "list modules with GET /modules, or upload one with PUT /modules/{module}",
 	abi.CodeModuleMalformed:   "send the bytes of a compiled module: a core WebAssembly module, not a component and not text",
 	abi.CodeModuleImport:      "build the module without the named imports; a host offers extism:host/env, extism:host/user, vivarium and wasi_snapshot_preview1",

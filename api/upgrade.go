@@ -202,7 +202,7 @@ func (p *peer) let(o offer) bool {
 	}
 	p.k.limit = int64(conn.MaxMessage())
 	p.k.keepAlive(conn.Liveness())
-	defer p.s.tenure(p.q.who, func(reason string) { p.k.close(closeTokenEnded, "auth."+reason) })()
+	defer p.s.tenure(p.q.who, p.q.ns, func(reason string) { p.k.close(closeTokenEnded, "auth."+reason) })()
 	if p.raw {
 		p.k.receive(closeTooLong, p.pass)
 	} else {

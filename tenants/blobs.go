@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
 )
@@ -118,6 +119,27 @@ func (b *blobs) drop(d Digest) {
 func (b *blobs) removeLocked(d Digest) {
 	delete(b.files, d)
 	os.Remove(b.path(d)) // what stays behind costs space and nothing else
+}
+
+// removed makes sure that of some files those are gone, durably, that nothing refers to. It is CodeHostBusy while they are held.
+func (b *blobs) removed(digests []Digest) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, d := range digests {
+		switch f, ok := b.files[d]; {
+		case ok && f.refs > 0:
+			continue // another namespace has it
+		case ok:
+			return &abi.Error{Code: abi.CodeHostBusy, Message: "A backup needs the modules", Retry: time.Second}
+		}
+		if err := os.Remove(b.path(d)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fileError("remove module file", err)
+		}
+	}
+	if err := syncDir(b.dir); err != nil {
+		return fileError("remove module files", err)
+	}
+	return nil
 }
 
 // hold keeps every file that there is from going until release.

@@ -16,30 +16,44 @@ import (
 // records that cannot be, versions without their files, files with other bytes. It returns the namespaces that there
 // are. A file that no version needs is no damage: a killed process may leave one. The error is that of ctx, or of
 // a store that cannot be read on.
-func Check(ctx context.Context, r kv.Reader, dir string, report kv.Report) (map[ID]bool, error) {
-	known, g := map[ID]bool{}, newGate()
+func Check(ctx context.Context, r kv.Reader, dir string, report kv.Report) (Known, error) {
+	known, h := Known{}, newHostReader()
 	for item, err := range r.Scan(ctx, kv.NewSpace(hostClass, spaceRegistry), kv.Range{}) {
 		if err != nil {
 			return nil, err
 		}
-		ns, ok, err := g.addOfHost(item)
-		if err != nil {
+		if err := h.add(item); err != nil {
 			report.Found("tenants/bad_host_record", string(item.Key), "%v", err)
-		}
-		if ok {
-			known[ns.ID] = true
 		}
 	}
 	files := fileCheck{dir: dir, report: report, done: map[Digest]bool{}}
-	for id := range known {
-		if err := checkRegistry(ctx, r, id, &files); err != nil {
+	for _, ns := range h.namespaces {
+		known[ns.ID] = true
+		if err := errors.Join(checkRegistry(ctx, r, ns.ID, &files), checkUsage(ctx, r, ns.ID, report)); err != nil {
 			return nil, err
 		}
-		if err := checkUsage(ctx, r, id, report); err != nil {
+	}
+	files.leaving = true
+	for _, l := range h.leaving {
+		known[l.ID] = false
+		if err := errors.Join(checkRegistry(ctx, r, l.ID, &files), checkUsage(ctx, r, l.ID, report)); err != nil {
 			return nil, err
 		}
 	}
 	return known, nil
+}
+
+// Known are the namespaces that a store has: true for those in use, false for those that are being removed.
+type Known map[ID]bool
+
+// Leaving returns how many are being removed.
+func (k Known) Leaving() (n int) {
+	for _, used := range k {
+		if !used {
+			n++
+		}
+	}
+	return n
 }
 
 // checkRegistry checks the modules of one namespace, and what it keeps of tokens.
@@ -85,9 +99,10 @@ func checkUsage(ctx context.Context, r kv.Reader, ns ID, report kv.Report) error
 
 // fileCheck checks the file of each digest once.
 type fileCheck struct {
-	dir    string
-	report kv.Report
-	done   map[Digest]bool
+	dir     string
+	report  kv.Report
+	done    map[Digest]bool
+	leaving bool // files may be gone before the records that name them
 }
 
 func (c *fileCheck) check(v *Version) {
@@ -98,6 +113,8 @@ func (c *fileCheck) check(v *Version) {
 	where := "module file " + v.Digest.String()
 	f, err := os.Open(filepath.Join(c.dir, moduleFileName(v.Digest)))
 	switch {
+	case errors.Is(err, fs.ErrNotExist) && c.leaving:
+		return
 	case errors.Is(err, fs.ErrNotExist):
 		c.report.Found("module/missing_file", where, "version %d of %s in %s needs it", v.Number, v.Module, v.Namespace)
 		return
@@ -118,12 +135,12 @@ func (c *fileCheck) check(v *Version) {
 
 // CheckSpace reports a space that belongs to nobody: of a namespace that is not known, or of no kind that there is.
 // It returns the actor whose space it is, and false if it is no actor's.
-func CheckSpace(s kv.Space, known map[ID]bool, report kv.Report) (ActorID, bool) {
+func CheckSpace(s kv.Space, known Known, report kv.Report) (ActorID, bool) {
 	if s == kv.NewSpace(hostClass, spaceRegistry) {
 		return ActorID{}, false
 	}
 	ns, err := ParseID(s.Class())
-	if err != nil || !known[ns] {
+	if _, ok := known[ns]; err != nil || !ok {
 		report.Found("tenants/lost_namespace", s.Class(), "it holds the space %x, and no record names it", s.ID())
 		return ActorID{}, false
 	}
@@ -135,4 +152,12 @@ func CheckSpace(s kv.Space, known map[ID]bool, report kv.Report) (ActorID, bool)
 		report.Found("tenants/unknown_space", s.Class(), "the space %x is of no kind that there is", s.ID())
 	}
 	return id, ok
+}
+
+// CheckClass reports what is left of a namespace that is not known, in a class of which no space is held: a namespace that
+// was deleted leaves nothing.
+func CheckClass(class string, known Known, report kv.Report) {
+	if _, ok := known[ID(class)]; !ok && class != hostClass {
+		report.Found("tenants/remains", class, "there are rows of it, and no record names it")
+	}
 }

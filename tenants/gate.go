@@ -74,15 +74,6 @@ func (g *gate) add(item kv.Item) error {
 	return errors.New("unknown kind of record")
 }
 
-// addOfHost takes a record of the host's registry: a revocation, or a namespace, which it returns.
-func (g *gate) addOfHost(item kv.Item) (ns Namespace, ok bool, err error) {
-	if len(item.Key) > 0 && item.Key[0] == 'r' {
-		return ns, false, g.addRevocation(item)
-	}
-	ns, err = decodeNamespace(item)
-	return ns, err == nil, err
-}
-
 // sweep forgets what is about ended tokens, and returns the ops that delete it: a few, for there are more changes to
 // come.
 func (g *gate) sweep(now time.Time) (ops []kv.Op) {

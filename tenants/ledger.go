@@ -41,13 +41,18 @@ func openLedger(ctx context.Context, store kv.Store, space kv.Space) (*ledger, e
 	return &ledger{store: store, turn: make(chan struct{}, 1), lease: lease, pos: lease.Pos, live: true}, nil
 }
 
-// lock waits for the writer before. It fails when ctx ends first, and at once while nothing can be written.
+// lock waits for the writer before. It fails when ctx ends first, at once while nothing can be written, and after the
+// end.
 func (l *ledger) lock(ctx context.Context) error {
 	if err := l.store.Writable(); errors.Is(err, kv.ErrReadOnly) {
 		return storeError("begin a change", err)
 	}
 	select {
 	case l.turn <- struct{}{}:
+		if l.stopped != nil {
+			l.unlock()
+			return l.stopped
+		}
 		return nil
 	case <-ctx.Done():
 		return storeError("wait for another change", ctx.Err())
@@ -104,6 +109,14 @@ func (l *ledger) close() {
 	if l.stopped == nil {
 		l.stop(errors.New("the registry is closed"))
 	}
+}
+
+// end is close for a space that is about to go: later changes are refused with why.
+func (l *ledger) end(why error) {
+	l.close()
+	l.turn <- struct{}{}
+	defer l.unlock()
+	l.stopped = why
 }
 
 // stop refuses all later commits. Nothing of those is written, so the cause is told as text: its

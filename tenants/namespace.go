@@ -3,7 +3,6 @@ package tenants
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -35,6 +34,7 @@ type tenant struct {
 	terms     atomic.Pointer[Terms]
 	allowance *Allowance
 	usage     usageBook
+	dropped   bool // of one that leaves: nothing refers to its files any more; who holds the ledger may set it
 }
 
 // CreateNamespace makes a namespace, durable when it returns. It is CodeNamespaceExists if there
@@ -52,6 +52,9 @@ func (r *Registry) CreateNamespace(ctx context.Context, id ID, displayName strin
 	defer r.host.ledger.unlock()
 	if _, ok := (*r.tenants.Load())[id]; ok {
 		return Namespace{}, abi.Errorf(abi.CodeNamespaceExists, "a namespace named %s exists", id)
+	}
+	if _, ok := (*r.leaving.Load())[id]; ok {
+		return Namespace{}, &abi.Error{Code: abi.CodeNamespaceDeleting, Retry: time.Second}
 	}
 	ns := Namespace{ID: id, DisplayName: displayName, Created: now()}
 	record, err := json.Marshal(ns)
@@ -97,24 +100,6 @@ func (r *Registry) tenant(id ID) (*tenant, error) {
 		return t, nil
 	}
 	return nil, ErrForeign
-}
-
-// namespaceKey is where the host's space keeps a namespace.
-func namespaceKey(id ID) []byte { return []byte("n" + string(id)) }
-
-// decodeNamespace reads an item of the host's space.
-func decodeNamespace(item kv.Item) (Namespace, error) {
-	var ns Namespace
-	if err := json.Unmarshal(item.Value, &ns); err != nil {
-		return Namespace{}, err
-	}
-	if _, err := ParseID(string(ns.ID)); err != nil {
-		return Namespace{}, err
-	}
-	if string(namespaceKey(ns.ID)) != string(item.Key) {
-		return Namespace{}, errors.New("the record has another name than its key")
-	}
-	return ns, nil
 }
 
 // now returns the time as records keep it, so that what is in memory equals what is read back.

@@ -38,6 +38,7 @@ type Registry struct {
 	tenants   atomic.Pointer[map[ID]*tenant]
 	plans     Plans
 	usage     usageWriter
+	leaving   atomic.Pointer[map[ID]*leaver] // who holds the host's ledger may replace it, as tenants
 
 	mu        sync.Mutex // guards listeners
 	listeners []func(ns ID)
@@ -62,7 +63,9 @@ func OpenRegistry(ctx context.Context, store kv.Store, dir string) (*Registry, e
 	r := &Registry{store: store, blobs: b, host: book{ledger: host}}
 	all := map[ID]*tenant{}
 	r.tenants.Store(&all)
-	if err := r.load(ctx, all); err != nil {
+	leaving := map[ID]*leaver{}
+	r.leaving.Store(&leaving)
+	if err := r.load(ctx, all, leaving); err != nil {
 		r.Close()
 		return nil, err
 	}
@@ -77,34 +80,46 @@ func OpenRegistry(ctx context.Context, store kv.Store, dir string) (*Registry, e
 }
 
 // load fills all, before anybody else sees it.
-func (r *Registry) load(ctx context.Context, all map[ID]*tenant) error {
-	g := newGate()
+func (r *Registry) load(ctx context.Context, all map[ID]*tenant, leaving map[ID]*leaver) error {
+	h := newHostReader()
 	for item, err := range r.store.Scan(ctx, r.host.ledger.lease.Space, kv.Range{}) {
 		if err != nil {
 			return storeError("load namespaces", err)
 		}
-		ns, ok, err := g.addOfHost(item)
-		if err != nil {
+		if err := h.add(item); err != nil {
 			return errCorrupt("registry of the host", item.Key, err)
 		}
-		if ok {
-			all[ns.ID] = &tenant{Namespace: ns}
-		}
 	}
-	r.host.gate.Store(g)
+	for _, ns := range h.namespaces {
+		all[ns.ID] = &tenant{Namespace: ns}
+	}
+	for _, l := range h.leaving {
+		leaving[l.ID] = &leaver{Leaving: l}
+	}
+	r.host.gate.Store(h.gate)
 	for id, t := range all {
 		loaded, err := r.loadTenant(ctx, t.Namespace)
 		if err != nil {
 			return err
 		}
 		all[id] = loaded
-		for _, p := range loaded.catalog.Load().modules {
-			for _, v := range p.versions {
-				r.blobs.refer(v.Digest, v.Bytes)
-			}
+		r.referAll(loaded)
+	}
+	for _, l := range leaving {
+		if err := r.loadLeaver(ctx, l); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// referAll counts the files that a namespace's versions need.
+func (r *Registry) referAll(t *tenant) {
+	for _, p := range t.catalog.Load().modules {
+		for _, v := range p.versions {
+			r.blobs.refer(v.Digest, v.Bytes)
+		}
+	}
 }
 
 // loadTenant claims a namespace's registry space and reads it.
@@ -182,6 +197,11 @@ func (r *Registry) Close() error {
 	for _, t := range *r.tenants.Load() {
 		if t.ledger != nil { // nil if loading failed before it
 			t.ledger.close()
+		}
+	}
+	for _, l := range *r.leaving.Load() {
+		if l.tenant != nil {
+			l.tenant.ledger.close()
 		}
 	}
 	return nil

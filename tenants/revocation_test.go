@@ -149,7 +149,7 @@ func TestWatch(t *testing.T) {
 		t.Fatal(err)
 	}
 	var ends [5]atomic.Int32
-	watch := func(i int, p Principal) func() { return g.Watch(p, func() { ends[i].Add(1) }) }
+	watch := func(i int, p Principal) func() { return g.Watch(p, p.Namespace, func() { ends[i].Add(1) }) }
 	want := func(when string, counts ...int32) {
 		t.Helper()
 		for i, n := range counts {
@@ -191,7 +191,7 @@ func TestWatchOfKeySets(t *testing.T) {
 		t.Fatal(err)
 	}
 	ended := make(chan struct{})
-	defer g.Watch(p, func() { close(ended) })()
+	defer g.Watch(p, p.Namespace, func() { close(ended) })()
 	g.serve(`{"keys":[` + edJWK("two", edKey2()) + `]}`)
 	g.now = g.now.Add(2 * time.Minute)
 	g.bad(forgeWith(edKey(), `{"alg":"EdDSA","kid":"three"}`, claimsAt(g.now))) // has it fetched
@@ -211,7 +211,7 @@ func TestWatchHammer(t *testing.T) {
 		wg.Go(func() {
 			for range 50 {
 				ended := make(chan struct{})
-				stop := g.Watch(who[2], func() { close(ended) })
+				stop := g.Watch(who[2], who[2].Namespace, func() { close(ended) })
 				if _, err := g.reg.Revoke(ctx, "acme", Revocation{TokenID: who[0].TokenID, Until: time.Now().Add(time.Hour)}); err != nil {
 					t.Error(err)
 				}

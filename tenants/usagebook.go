@@ -50,6 +50,7 @@ func decodeUsageRow(item kv.Item) (hour uint32, u Used, err error) {
 type usageBook struct {
 	mu     sync.Mutex // guards the fields below, and is held while rows are written
 	ledger *ledger    // nil until something is written
+	ended  bool       // the namespace was deleted: nothing is written any more
 	swept  uint32     // the hour in which old rows were removed last
 	stored time.Time  // when what was used was stored last
 }
@@ -59,6 +60,9 @@ func (r *Registry) storeUsage(ctx context.Context, t *tenant) error {
 	b := &t.usage
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.ended {
+		return nil
+	}
 	pending := t.allowance.drain()
 	b.stored = time.Now()
 	hour := hourOf(b.stored)
@@ -169,6 +173,14 @@ func (b *usageBook) close() {
 	if b.ledger != nil {
 		b.ledger.close()
 	}
+}
+
+// end is close for a namespace that was deleted.
+func (b *usageBook) end() {
+	b.mu.Lock()
+	b.ended = true
+	b.mu.Unlock()
+	b.close()
 }
 
 // pendingUse is what somebody has used and nobody has stored.

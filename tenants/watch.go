@@ -17,14 +17,15 @@ type watches struct {
 
 type watched struct {
 	who Principal
+	in  ID // the namespace that it goes on in, which is another for an operator
 	end func()
 }
 
-// Watch calls end, once and without waiting for it, if p's token ends before its time: when it, an ancestor or its key
-// is revoked, or the key goes. That may be at once, and while stop runs. End must not block. The end of the token's time is
-// the caller's to see.
-func (t *Tokens) Watch(p Principal, end func()) (stop func()) {
-	w := &watched{p, sync.OnceFunc(end)}
+// Watch calls end, once and without waiting for it, if p's token ends before its time for what goes on under it in a
+// namespace: when it, an ancestor or its key is revoked, the key goes, or the namespace is deleted. That may be at once, and
+// while stop runs. End must not block. The end of the token's time is the caller's to see.
+func (t *Tokens) Watch(p Principal, in ID, end func()) (stop func()) {
+	w := &watched{p, in, sync.OnceFunc(end)}
 	t.watches.mu.Lock()
 	group := t.watches.all[p.Namespace]
 	if group == nil {
@@ -63,7 +64,7 @@ func (t *Tokens) recheck(ns ID) {
 
 func (t *Tokens) look(list []*watched, now time.Time) {
 	for _, w := range list {
-		if t.stands(w.who, now, t.known) != nil {
+		if _, err := t.reg.tenant(w.in); err != nil || t.stands(w.who, now, t.known) != nil {
 			w.end()
 		}
 	}

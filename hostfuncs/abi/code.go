@@ -85,6 +85,7 @@ const (
 	CodeQuota                Code = 77 // the namespace's allowance is used up; metadata says which
 	CodeNoSecretsKey         Code = 78
 	CodeSecretUnreadable     Code = 79
+	CodeNamespaceDeleting    Code = 80 // the name is taken until nothing is left
 )
 
 // info is the public face of a code.
@@ -172,6 +173,7 @@ var errorTable = map[Code]info{
 	CodeQuota:                {"quota", "exceeded", "The namespace has used up what it may"},
 	CodeNoSecretsKey:         {"secret", "no_key", "The host has no key for secrets"},
 	CodeSecretUnreadable:     {"secret", "unreadable", "The secret cannot be read with the host's key for secrets"},
+	CodeNamespaceDeleting:    {"namespace", "deleting", "The namespace of this name is still being removed"},
 }
 
 // Group returns the public group of the code, such as "actor".

@@ -269,6 +269,9 @@ pub const CODE_SECRET_NO_KEY: i64 = 78;
 /// The secret cannot be read with the host's key for secrets
 pub const CODE_SECRET_UNREADABLE: i64 = 79;
 
+/// The namespace of this name is still being removed
+pub const CODE_NAMESPACE_DELETING: i64 = 80;
+
 /// a KV key
 pub const MAX_KV_KEY: i64 = 2048;
 
