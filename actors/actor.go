@@ -83,6 +83,10 @@ func (a *actor) run() {
 	defer idle.Stop()
 	for {
 		e := a.next(idle)
+		if a.mail.isEvicted() {
+			a.vanish()
+			return
+		}
 		if e == nil {
 			a.fallAsleep()
 			return
@@ -143,7 +147,7 @@ func (a *actor) loadAgenda() error {
 // next returns what to do next: by turns the oldest entry and what is due. It waits until there is
 // something. It returns nil when the actor is to sleep; its mailbox is then closed.
 func (a *actor) next(idle *time.Timer) *entry {
-	for {
+	for !a.mail.isEvicted() {
 		if e := a.take(); e != nil {
 			a.unpark()
 			return e
@@ -161,6 +165,7 @@ func (a *actor) next(idle *time.Timer) *entry {
 		}
 		a.await(idle)
 	}
+	return nil
 }
 
 // maxBriefs is how many brief entries may come in a row.
@@ -514,6 +519,15 @@ func (a *actor) destroy(e *entry) bool {
 	a.h.forget(a) // before the answer, or the address would still find it
 	e.answer(Reply{}, nil)
 	return false
+}
+
+// vanish ends the actor in this process: no hook runs, and its memory is not kept. What is on disk is whoever evicted
+// it to remove.
+func (a *actor) vanish() {
+	a.gone = true
+	if s := a.h.connSetOf(a.id); s != nil {
+		s.closeAll(closeGone, "actor.destroyed")
+	}
 }
 
 // end gives everything back. Whoever waits on done finds the actor gone.

@@ -194,7 +194,7 @@ func (h *Host) isAwake(id tenants.ActorID) bool {
 func (h *Host) rouse(id tenants.ActorID, settled func()) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.draining || h.awake[id] != nil {
+	if h.admitLocked(id.Namespace) != nil || h.awake[id] != nil {
 		settled()
 		return
 	}

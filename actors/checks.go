@@ -62,6 +62,17 @@ func (c *checkers) keep(key checkerKey, k *schemas.Checker) {
 	c.kept[key] = k
 }
 
+// forget drops the checkers of a namespace. What they count for goes with the next clearing.
+func (c *checkers) forget(ns tenants.ID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for key := range c.kept {
+		if key.namespace == ns {
+			delete(c.kept, key)
+		}
+	}
+}
+
 // checker returns what checks the requests to the actor, before its guest runs. Its methods take
 // anything if the manifest does not ask for checks.
 func (a *actor) checker() *schemas.Checker { return a.h.checkers.of(a.version, a.record.Name) }

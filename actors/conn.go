@@ -179,7 +179,7 @@ func (c *Conn) Closed(code int, reason string, clean bool) {
 		e := c.entry(func(t *turn) (Reply, error) { return Reply{}, t.seeOff(c, gone) })
 		e.settle = func(t *turn, _ error) error { return t.dropConn(c) }
 		_, err := h.post(h.ctx, c.actor, e)
-		if c.isTold() || abi.CodeOf(err) == abi.CodeActorNotFound || !h.rest(pause) {
+		if c.isTold() || isGone(err) || !h.rest(pause) {
 			return
 		}
 	}

@@ -26,6 +26,7 @@ type connSet struct {
 	members map[string]*Conn // whose seen or durable value says so
 	bytes   int              // params and states of members, as seen
 	last    uint64           // number of the newest connection
+	over    bool             // closeAll was called
 
 	deliveries
 }
@@ -134,8 +135,15 @@ func (c *Conn) weigh(v *connValue) int {
 	return len(c.params) + len(v.state)
 }
 
-// closeAll ends every connection, because the actor is no more.
+// closeAll ends every connection, once, because the actor is no more.
 func (s *connSet) closeAll(code int, reason string) {
+	s.mu.Lock()
+	before := s.over
+	s.over = true
+	s.mu.Unlock()
+	if before {
+		return
+	}
 	for _, c := range s.list() {
 		s.settle(c, c.durable.with(func(v *connValue) { v.member = false }))
 		s.deliver(0, func() { c.sink.Close(code, reason) })

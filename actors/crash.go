@@ -70,6 +70,17 @@ func (c *crashes) sweepLocked(now time.Time) {
 	}
 }
 
+// forget drops what is known of a namespace's actors.
+func (c *crashes) forget(ns tenants.ID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for id := range c.of {
+		if id.Namespace == ns {
+			delete(c.of, id)
+		}
+	}
+}
+
 // check refuses an actor that is left alone.
 func (c *crashes) check(id tenants.ActorID, now time.Time) error {
 	c.mu.Lock()

@@ -124,9 +124,9 @@ func (h *Host) birth(ctx context.Context, a tenants.Address, o CreateOptions) (I
 		id, rec.Parent, rec.Limits, rec.Pin = c.id, c.parent.String(), c.limits, c.pin
 	}
 	h.mu.Lock()
-	if h.draining {
+	if err := h.admitLocked(a.Namespace); err != nil {
 		h.mu.Unlock()
-		return Info{}, false, errDraining
+		return Info{}, false, err
 	}
 	newborn := h.startLocked(id, &rec)
 	h.mu.Unlock()

@@ -155,6 +155,19 @@ func (s *feeds[T]) add(id tenants.ActorID, lines ...T) {
 	}
 }
 
+// forget drops the feeds of a namespace's actors. Who follows one gets nothing more.
+func (s *feeds[T]) forget(ns tenants.ID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id, e := range s.actors {
+		if id.Namespace == ns {
+			s.bytes -= e.Value.(*namedFeed[T]).bytes + feedCost
+			delete(s.actors, id)
+			s.recent.Remove(e)
+		}
+	}
+}
+
 // lines returns what is kept of an actor's feed after a number.
 func (s *feeds[T]) lines(id tenants.ActorID, after uint64) []T {
 	f := s.of(id, false)

@@ -113,6 +113,7 @@ type Host struct {
 	logs      *feeds[LogLine]
 	events    *feeds[Event]
 	alarm     *alarm
+	remover   *remover
 	crashes   crashes
 	living    sync.WaitGroup // goroutines of actors, also of those that are forgotten and not yet gone
 	checkers  checkers
@@ -167,6 +168,7 @@ func Start(cfg Config) (*Host, error) {
 	}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	h.alarm = startAlarm(h)
+	h.remover = startRemover(h)
 	return h, nil
 }
 
@@ -235,6 +237,7 @@ func (h *Host) Close() error {
 	cancel()
 	h.Drain(ctx)
 	h.alarm.stop(h.cancel)
+	<-h.remover.done // it ends with ctx
 	h.couriers.Wait()
 	h.egress.Close()
 	h.delivering.Wait()
@@ -253,13 +256,23 @@ func (h *Host) Awake() (actors, live int) {
 func (h *Host) wake(id tenants.ActorID) (*actor, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.draining {
-		return nil, errDraining
+	if err := h.admitLocked(id.Namespace); err != nil {
+		return nil, err
 	}
 	if a := h.awake[id]; a != nil {
 		return a, nil
 	}
 	return h.startLocked(id, nil), nil
+}
+
+// admitLocked returns why no actor of a namespace may begin, or nil. Who holds the lock BEFORE the actors of a deleted
+// namespace are evicted may still start one, which is then among them.
+func (h *Host) admitLocked(ns tenants.ID) error {
+	if h.draining {
+		return errDraining
+	}
+	_, err := h.cfg.Registry.Namespace(ns)
+	return err
 }
 
 // startLocked starts the goroutine of an actor; born is the record of one that is to be created.

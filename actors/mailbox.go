@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
+	"github.com/vivarium-run/vivarium/tenants"
 )
 
 // maxMailbox bounds the outside requests that wait for one actor.
@@ -28,6 +29,7 @@ type mailbox struct {
 	nudged  bool  // sleep as soon as the queue is empty
 	closed  error // not nil: nothing is taken any more, and why
 	killed  bool  // an entry that kills waits
+	evicted bool  // the actor is to vanish: its namespace was deleted
 	cut     func(cause error)
 }
 
@@ -68,9 +70,32 @@ var errKilled = errors.New("actors: killed in the middle of a turn")
 func (m *mailbox) during(cut func(cause error)) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.cut = cut; cut != nil && m.killed {
+	m.cut = cut
+	switch {
+	case cut == nil:
+	case m.evicted:
+		cut(tenants.ErrForeign)
+	case m.killed:
 		cut(errKilled)
 	}
+}
+
+// evict has the actor vanish: the turn that runs is cut off, and all that waits is answered as if the namespace had
+// never been.
+func (m *mailbox) evict() {
+	m.mu.Lock()
+	m.evicted = true
+	if m.cut != nil {
+		m.cut(tenants.ErrForeign)
+	}
+	m.mu.Unlock()
+	m.fail(tenants.ErrForeign)
+}
+
+func (m *mailbox) isEvicted() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.evicted
 }
 
 // take removes and returns the oldest entry, nil if there is none.

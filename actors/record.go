@@ -78,6 +78,12 @@ func (r record) info(id tenants.ActorID) Info {
 // errNoActor answers for an actor that never was, was destroyed, or is another tenant's.
 var errNoActor = &abi.Error{Code: abi.CodeActorNotFound}
 
+// isGone reports whether a failure is that there is no such actor, or no such namespace.
+func isGone(err error) bool {
+	c := abi.CodeOf(err)
+	return c == abi.CodeActorNotFound || c == abi.CodeNamespaceNotFound
+}
+
 // readRecord returns an actor's record, or errNoActor.
 func readRecord(ctx context.Context, s kv.Reader, id tenants.ActorID) (record, error) {
 	b, err := s.Get(ctx, id.Space(), recordKey)

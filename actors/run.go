@@ -43,6 +43,9 @@ func (a *actor) runTurn(e *entry) error {
 	if errors.Is(context.Cause(ctx), errKilled) { // whatever the guest made of it
 		err = abi.Wrap(abi.CodeUnavailable, errKilled) // soon there is no such actor
 	}
+	if errors.Is(context.Cause(ctx), tenants.ErrForeign) {
+		err = tenants.ErrForeign // there is no such namespace any more
+	}
 	if err != nil && a.h.ctx.Err() != nil {
 		err = t.stopped(err)
 	}
@@ -83,10 +86,10 @@ func (a *actor) fail(e *entry, t *turn, failure error) error {
 	}
 	o := &outbox{request: e.request, err: failure}
 	settle := e.settle
-	if isRefusal(failure) || a.h.ctx.Err() != nil { // the host ended the guest
+	if isRefusal(failure) || a.h.ctx.Err() != nil || a.mail.isEvicted() { // the host ended the guest
 		settle = nil
 	}
-	if settle == nil && (a.record.Parent == "" || !t.guest || a.newborn) {
+	if settle == nil && (a.record.Parent == "" || !t.guest || a.newborn || a.mail.isEvicted()) {
 		a.release(o)
 		return failure
 	}
@@ -126,7 +129,7 @@ func (t *turn) stopped(failure error) error {
 // that is broken for good would otherwise hold up the work for good.
 func isRefusal(err error) bool {
 	switch abi.CodeOf(err) {
-	case abi.CodeUnavailable, abi.CodeStorageFull, abi.CodeHostBusy, abi.CodeInternal, abi.CodeOutcomeUnknown:
+	case abi.CodeUnavailable, abi.CodeStorageFull, abi.CodeHostBusy, abi.CodeInternal, abi.CodeOutcomeUnknown, abi.CodeNamespaceNotFound:
 		return true
 	case abi.CodeActorOverloaded, abi.CodeActorNoVersion, abi.CodeActorConflict, abi.CodeCrashLoop, abi.CodeQuota:
 		return !errors.As(err, new(passedOn))

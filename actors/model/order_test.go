@@ -3,6 +3,8 @@ package model
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"runtime"
 
 	"github.com/vivarium-run/vivarium/actors"
 	"github.com/vivarium-run/vivarium/actors/actorstest"
@@ -12,7 +14,7 @@ import (
 
 // order is one request to a host, in a form that goes to a child process too.
 type order struct {
-	Kind   string // call, create or destroy
+	Kind   string // call, create, destroy or remove
 	NS     tenants.ID
 	ID     string
 	Name   string
@@ -51,6 +53,8 @@ func (o order) give(h *actors.Host) (a answer) {
 		}
 	case "destroy":
 		err = h.Destroy(ctx, id)
+	case "remove":
+		err = removeNamespace(ctx, h, o.NS)
 	default:
 		panic("no such order: " + o.Kind)
 	}
@@ -58,6 +62,19 @@ func (o order) give(h *actors.Host) (a answer) {
 		a.Code, a.Name, a.Text = abi.CodeOf(err), abi.AsError(err).PublicName(), err.Error()
 	}
 	return a
+}
+
+// removeNamespace deletes a namespace and waits until nothing of it is left. One that is gone is no failure.
+func removeNamespace(ctx context.Context, h *actors.Host, ns tenants.ID) error {
+	_, err := h.DeleteNamespace(ctx, ns)
+	for err == nil {
+		_, err = h.Removal(ctx, ns)
+		runtime.Gosched()
+	}
+	if errors.Is(err, tenants.ErrForeign) {
+		return nil
+	}
+	return err
 }
 
 // callOrder orders an action.

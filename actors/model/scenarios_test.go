@@ -14,7 +14,7 @@ import (
 
 var scenarios = []scenario{
 	actionScenario, failureScenario, callScenario, sendScenario, createScenario, childScenario, destroyScenario, upgradeScenario,
-	scheduleScenario, queueScenario, ownQueueScenario, timerScenario, taskScenario,
+	scheduleScenario, queueScenario, ownQueueScenario, timerScenario, taskScenario, removalScenario,
 }
 
 func uploadOptions(module string, live bool) actors.UploadOptions {

@@ -37,6 +37,14 @@ const (
 	DestroyHanded   Point = "destroy handed"   // to the store
 	DestroyDurable  Point = "destroy durable"  // and not answered
 
+	RemovalMarked   Point = "removal marked"   // durably: the namespace is deleted
+	RemovalEvicted  Point = "removal evicted"  // no actor of it is awake
+	RemovalBatch    Point = "removal batch"    // some of its actors are destroyed
+	RemovalActors   Point = "removal actors"   // all are
+	RemovalFiles    Point = "removal files"    // those of its modules are gone
+	RemovalRegistry Point = "removal registry" // its modules, keys and tokens are destroyed
+	RemovalDone     Point = "removal done"     // the name is free
+
 	UpgradeBegun Point = "upgrade begun"
 	UpgradeRan   Point = "upgrade ran" // well or not, which may be on disk or not
 )
@@ -48,6 +56,7 @@ var Points = []Point{
 	SendTaken, SendReceived, SendNoted, PairQuiet, PairReceiver, PairSender,
 	DestroyBegun, DestroyChildren, DestroyPosted, DestroyHanded, DestroyDurable,
 	UpgradeBegun, UpgradeRan,
+	RemovalMarked, RemovalEvicted, RemovalBatch, RemovalActors, RemovalFiles, RemovalRegistry, RemovalDone,
 }
 
 // Rollback is something that is taken back, or kept from being done twice.
