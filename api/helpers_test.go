@@ -30,6 +30,7 @@ var created = time.UnixMilli(1_795_417_388_296).UTC()
 // scriptedHost stands in for package actors, whose own tests and the end-to-end tests have the
 // real one. It keeps addresses and answers calls as a test says.
 type scriptedHost struct {
+	reg     *tenants.Registry // for the removal of namespaces
 	mu      sync.Mutex
 	actors  map[tenants.Address]actors.Info
 	creates []actors.CreateOptions
@@ -316,6 +317,20 @@ func (h *scriptedHost) DeleteModule(ctx context.Context, ns tenants.ID, module s
 	return h.remove(ctx, ns, module)
 }
 
+// DeleteNamespace marks a namespace and removes nothing.
+func (h *scriptedHost) DeleteNamespace(ctx context.Context, ns tenants.ID) (actors.Removal, error) {
+	l, err := h.reg.DeleteNamespace(ctx, ns)
+	return actors.Removal{Leaving: l, Actors: 3, Rows: 5}, err
+}
+
+func (h *scriptedHost) Removal(_ context.Context, ns tenants.ID) (actors.Removal, error) {
+	l, ok := h.reg.Leaves(ns)
+	if !ok {
+		return actors.Removal{}, tenants.ErrForeign
+	}
+	return actors.Removal{Leaving: l, Actors: 3, Rows: 5}, nil
+}
+
 // fixture is a server with a real registry and keyring and a scripted host, on loopback.
 type fixture struct {
 	t    testing.TB
@@ -333,6 +348,7 @@ func newFixture(t testing.TB, change ...func(*Config)) *fixture {
 	t.Helper()
 	f := &fixture{t: t, host: &scriptedHost{}, log: &kvtest.Log{}, dir: t.TempDir()}
 	f.reg, f.keys = newRegistry(t, f.dir), newKeyring(t)
+	f.host.reg = f.reg
 	f.srv = f.newServer(change...)
 	ts := httptest.NewUnstartedServer(f.srv.Handler())
 	ts.Config = f.srv.http

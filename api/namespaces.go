@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/vivarium-run/vivarium/actors"
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
 	"github.com/vivarium-run/vivarium/tenants"
 )
@@ -46,13 +47,62 @@ type namespaceBody struct {
 	Name        tenants.ID `json:"name"`
 	DisplayName string     `json:"display_name"`
 	CreateTS    int64      `json:"create_ts"`
+	Deleting    bool       `json:"deleting,omitempty"` // in lists: it is being removed
 }
 
 func describeNamespace(n tenants.Namespace) namespaceBody {
 	if n.DisplayName == "" {
 		n.DisplayName = string(n.ID)
 	}
-	return namespaceBody{n.ID, n.ID, n.DisplayName, n.Created.UnixMilli()}
+	return namespaceBody{NamespaceID: n.ID, Name: n.ID, DisplayName: n.DisplayName, CreateTS: n.Created.UnixMilli()}
+}
+
+// removalBody says how far the removal of a deleted namespace has come.
+type removalBody struct {
+	SinceTS int64 `json:"since_ts"`
+	Actors  int   `json:"actors_removed"` // since the host started
+	Rows    int   `json:"rows_left"`      // of the store, at most 100,000
+}
+
+func describeRemoval(r actors.Removal) object {
+	type leaving struct {
+		namespaceBody
+		Deleting removalBody `json:"deleting"`
+	}
+	return object{"namespace": leaving{describeNamespace(r.Namespace), removalBody{r.Since.UnixMilli(), r.Actors, r.Rows}}}
+}
+
+// getNamespace shows a namespace; and to an operator one that is being removed, until it is gone.
+func (s *Server) getNamespace(w http.ResponseWriter, q *request) error {
+	n, err := s.cfg.Registry.Namespace(q.ns)
+	if err == nil {
+		return writeJSON(w, http.StatusOK, object{"namespace": describeNamespace(n)})
+	}
+	r, err := s.host.Removal(q.Context(), q.ns)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, describeRemoval(r))
+}
+
+// deleteNamespace deletes a namespace with all that it has. Its name must be said twice: what is gone is gone.
+func (s *Server) deleteNamespace(w http.ResponseWriter, q *request) error {
+	if err := q.only("confirm"); err != nil {
+		return err
+	}
+	confirm, err := q.one("confirm")
+	if err != nil {
+		return err
+	}
+	if confirm != string(q.ns) {
+		return abi.Errorf(abi.CodeInvalidRequest, "to delete the namespace with all that it has, repeat its name: ?confirm=%s", q.ns)
+	}
+	r, err := s.host.DeleteNamespace(q.Context(), q.ns)
+	if err != nil {
+		return err
+	}
+	s.log.Warn("a namespace was deleted", "tenant", q.ns, "request", w.Header().Get(rayHeader), "subject", q.who.Subject, "token", q.who.TokenID)
+	return writeJSON(w, http.StatusAccepted, describeRemoval(r))
 }
 
 // listNamespaces shows an operator all namespaces and everybody else their own.
@@ -61,6 +111,13 @@ func (s *Server) listNamespaces(w http.ResponseWriter, q *request) error {
 	for _, n := range s.cfg.Registry.Namespaces() {
 		if n.ID == q.ns || q.who.May(tenants.RightOperate) {
 			list = append(list, describeNamespace(n))
+		}
+	}
+	if q.who.May(tenants.RightOperate) {
+		for _, l := range s.cfg.Registry.Leaving() {
+			b := describeNamespace(l.Namespace)
+			b.Deleting = true
+			list = append(list, b)
 		}
 	}
 	return writeJSON(w, http.StatusOK, object{"namespaces": list, "pagination": pagination{}})

@@ -56,6 +56,8 @@ func routes() []route {
 
 		{"GET", "/namespaces", read, nothing, 0, (*Server).listNamespaces},
 		{"POST", "/namespaces", operate, whole, smallBody, (*Server).createNamespace},
+		{"GET", "/namespaces/{namespace}", read, nothing, 0, (*Server).getNamespace},
+		{"DELETE", "/namespaces/{namespace}", operate, whole, 0, (*Server).deleteNamespace},
 		{"POST", "/namespaces/{namespace}/tokens", anyone, nothing, smallBody, (*Server).deriveToken},
 		{"GET", "/namespaces/{namespace}/keys", admin, whole, 0, (*Server).listKeys},
 		{"PUT", "/namespaces/{namespace}/keys/{key}", admin, whole, smallBody, (*Server).putKey},
@@ -116,6 +118,9 @@ func routes() []route {
 
 // gateway reports whether the route's token and namespace are in the gateway's places.
 func (rt *route) gateway() bool { return strings.HasPrefix(rt.path, "/gateway/{") }
+
+// ofLeaving reports whether an operator may use the route for a namespace that is being removed.
+func (rt *route) ofLeaving() bool { return rt.path == "/namespaces/{namespace}" }
 
 // rawSocket reports whether the route is one of raw sockets.
 func (rt *route) rawSocket() bool { return strings.HasPrefix(rt.path, "/gateway/{target}/websocket") }

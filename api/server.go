@@ -128,6 +128,8 @@ type host interface {
 	FollowEvents(ctx context.Context, id tenants.ActorID) (<-chan actors.Event, error)
 	Upload(context.Context, tenants.ID, io.Reader, actors.UploadOptions) (tenants.Version, actors.Report, bool, error)
 	DeleteModule(ctx context.Context, ns tenants.ID, module string) error
+	DeleteNamespace(ctx context.Context, ns tenants.ID) (actors.Removal, error)
+	Removal(ctx context.Context, ns tenants.ID) (actors.Removal, error)
 	CrashLoop(tenants.ActorID) time.Time
 	ResetCrashes(tenants.ActorID)
 	FetchKeys(ctx context.Context, ns tenants.ID, url string, max int) ([]byte, error)
