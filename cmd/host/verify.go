@@ -39,8 +39,11 @@ func verifyCommand(ui *ui) *cobra.Command {
 			case wrong > 0:
 				return faultf("data/damaged", "%d things are wrong in %s", wrong, data)
 			}
-			ui.print(fmt.Sprintf("%s is sound: %d namespaces, %d actors", data, n.namespaces, n.actors),
-				map[string]any{"namespaces": n.namespaces, "actors": n.actors})
+			text := fmt.Sprintf("%s is sound: %d namespaces, %d actors", data, n.namespaces, n.actors)
+			if n.leaving > 0 {
+				text += fmt.Sprintf("; %d deleted namespaces are not removed yet: the host goes on with it", n.leaving)
+			}
+			ui.print(text, map[string]any{"namespaces": n.namespaces, "actors": n.actors, "leaving": n.leaving})
 			return nil
 		},
 	}
@@ -49,7 +52,10 @@ func verifyCommand(ui *ui) *cobra.Command {
 }
 
 // counted is what a check has come by.
-type counted struct{ namespaces, actors int }
+type counted struct {
+	namespaces, actors int
+	leaving            int // namespaces that were deleted, not counted above
+}
 
 // verify reports everything that is wrong in the data folder of a host that does not run.
 func verify(ctx context.Context, data string, report kv.Report) (n counted, err error) {
@@ -99,11 +105,14 @@ func verifyRows(ctx context.Context, in *badgerkv.Inspection, data string, repor
 	if err != nil {
 		return err
 	}
-	n.namespaces = len(known)
+	n.leaving = known.Leaving()
+	n.namespaces = len(known) - n.leaving
+	held := map[string]bool{}
 	for h, err := range in.Spaces(ctx) {
 		if err != nil {
 			return err
 		}
+		held[h.Space.Class()] = true
 		id, ok := tenants.CheckSpace(h.Space, known, report)
 		if !ok {
 			continue
@@ -113,6 +122,14 @@ func verifyRows(ctx context.Context, in *badgerkv.Inspection, data string, repor
 		}
 		if id != tenants.PostOffice(id.Namespace) {
 			n.actors++
+		}
+	}
+	for class, err := range in.Classes(ctx) {
+		if err != nil {
+			return err
+		}
+		if !held[class] {
+			tenants.CheckClass(class, known, report)
 		}
 	}
 	return nil

@@ -105,3 +105,46 @@ func (in *Inspection) Spaces(ctx context.Context) iter.Seq2[kv.Held, error] {
 		}
 	}
 }
+
+// Classes yields the classes of which there is any row, those of destroyed spaces included, in order.
+func (in *Inspection) Classes(ctx context.Context) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		err := in.s.view(ctx, func(txn *badger.Txn) error {
+			for _, prefix := range [][]byte{{tableClass}, prefixGarbage} {
+				if err := eachClass(ctx, txn, prefix, yield); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil && err != errStop {
+			yield("", err)
+		}
+	}
+}
+
+// eachClass yields the classes of the keys behind a prefix, one seek for each.
+func eachClass(ctx context.Context, txn *badger.Txn, prefix []byte, yield func(string, error) bool) error {
+	o := badger.DefaultIteratorOptions
+	o.PrefetchValues = false
+	o.Prefix = prefix
+	it := txn.NewIterator(o)
+	defer it.Close()
+	from := prefix
+	for it.Seek(from); it.Valid(); it.Seek(from) {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		key := it.Item().KeyCopy(nil)
+		class, _, ok := cutPart(key[len(prefix):])
+		if !ok {
+			from = append(key, 0) // none of ours, which Check reports
+			continue
+		}
+		if !yield(class, nil) {
+			return errStop
+		}
+		from = successor(appendPart(prefix[:len(prefix):len(prefix)], class))
+	}
+	return nil
+}
