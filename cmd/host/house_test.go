@@ -23,12 +23,13 @@ var may = map[string][]string{
 	"hostfuncs":     {"tenants", "hostfuncs/abi"},
 	"sandbox":       {"tenants", "hostfuncs/abi"},
 	"actors":        {"sandbox", "hostfuncs", "tenants", "kv", "hostfuncs/abi"},
-	"api":           {"actors", "tenants", "hostfuncs/abi"},
+	"logtext":       {},
+	"api":           {"actors", "tenants", "hostfuncs/abi", "logtext"},
 	"api/wire":      {"hostfuncs/abi"},
 	"client":        {"api/wire"}, // enters through the network
 	"guest-sdk":     {"hostfuncs/abi", "."},
 	"examples":      {"guest-sdk", "hostfuncs/abi"},
-	"cmd/host":      {"api", "client", "actors", "sandbox", "hostfuncs", "tenants", "kv", "hostfuncs/abi", "guest-sdk/guestbuild", "."},
+	"cmd/host":      {"api", "client", "actors", "sandbox", "hostfuncs", "tenants", "kv", "hostfuncs/abi", "guest-sdk/guestbuild", "logtext", "."},
 	"bench":         {"api/wire"}, // enters through the network, in Rivet's encodings; its in-process part is a test
 	"bench/room":    {"guest-sdk"},
 	"e2e":           {}, // enters through the network, or by tests
@@ -57,6 +58,7 @@ var alone = map[string]string{
 	"golang.org/x/net/idna":             "actors",
 	"github.com/netresearch/go-cron":    "actors",
 	"golang.org/x/sys":                  "sandbox",
+	"gopkg.in/natefinch/lumberjack":     "cmd/host",
 	"github.com/caddyserver/certmagic":  "cmd/host",
 	"go.uber.org/zap":                   "cmd/host", // certmagic logs by it
 	"github.com/letsencrypt":            "cmd/host", // a CA in tests
