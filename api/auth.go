@@ -34,6 +34,7 @@ func (s *Server) authenticate(q *request) error {
 	if err != nil {
 		return err
 	}
+	q.asker = who
 	if !slices.ContainsFunc(q.route.rights, who.May) {
 		return abi.Errorf(abi.CodeForbidden, "")
 	}

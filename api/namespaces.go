@@ -101,7 +101,6 @@ func (s *Server) deleteNamespace(w http.ResponseWriter, q *request) error {
 	if err != nil {
 		return err
 	}
-	s.log.Warn("a namespace was deleted", "tenant", q.ns, "request", w.Header().Get(rayHeader), "subject", q.who.Subject, "token", q.who.TokenID)
 	return writeJSON(w, http.StatusAccepted, describeRemoval(r))
 }
 

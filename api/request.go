@@ -30,8 +30,9 @@ type request struct {
 	query  url.Values        // decoded; nil on the gateway, where the query is the actor's
 	target target            // on the gateway
 
-	who tenants.Principal
-	ns  tenants.ID // the namespace that the request works in, which exists
+	asker tenants.Principal // whose token it is, also of a request that is refused
+	who   tenants.Principal
+	ns    tenants.ID // the namespace that the request works in, which exists
 
 	body body
 }

@@ -151,17 +151,25 @@ func (s *Server) dispatch(rts []*route) echo.HandlerFunc {
 		if rt.socket() && isUpgrade(r) {
 			return s.serveSocket(c.Response(), q) // which authenticates on the socket
 		}
-		if err := q.parseURL(); err != nil {
-			return err
+		if rt.audited() {
+			return s.audit(c.Response(), q)
 		}
-		if err := s.authenticate(q); err != nil {
-			return err
-		}
-		if err := q.openBody(c.Response()); err != nil {
-			return err
-		}
-		return q.blame(rt.handle(s, c.Response(), q))
+		return s.serve(c.Response(), q)
 	}
+}
+
+// serve finds out who asks and runs the handler.
+func (s *Server) serve(w *echo.Response, q *request) error {
+	if err := q.parseURL(); err != nil {
+		return err
+	}
+	if err := s.authenticate(q); err != nil {
+		return err
+	}
+	if err := q.openBody(w); err != nil {
+		return err
+	}
+	return q.blame(q.route.handle(s, w, q))
 }
 
 // pathParams returns the decoded path parameters, each decoded once.

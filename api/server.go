@@ -43,6 +43,10 @@ type Config struct {
 	// written something.
 	Backup func(context.Context, io.Writer) error
 
+	// Audit takes what operators, admins and deployers do: whole lines of JSON, each in one call. While it fails they can
+	// do nothing. Nil means that the lines are in the log only.
+	Audit io.Writer
+
 	Logger  *slog.Logger // nil discards
 	Version string       // of this host, for GET /metadata
 
@@ -155,6 +159,7 @@ type Server struct {
 	proxies    proxies
 	visitors   visitors // with publishable tokens, by address
 	tokenRates visitors // all of a token together
+	auditor    auditor
 
 	closeOnce sync.Once
 	closing   chan struct{} // closed when event streams and sockets shall end
@@ -174,6 +179,7 @@ func newServer(cfg Config, h host) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{cfg: cfg, host: h, log: cfg.Logger, now: time.Now, closing: make(chan struct{}), holds: holds{first: cfg.RejectDelay}, proxies: cfg.TrustedProxies}
+	s.auditor = auditor{file: cfg.Audit, log: s.log, now: func() time.Time { return s.now() }}
 	s.tokens = tenants.NewTokens(cfg.Keyring, cfg.Registry, h.FetchKeys)
 	s.handler = s.router()
 	s.http = &http.Server{

@@ -105,6 +105,7 @@ var statuses = map[abi.Code]int{
 	abi.CodeNoSecretsKey:         http.StatusServiceUnavailable,
 	abi.CodeSecretUnreadable:     http.StatusServiceUnavailable,
 	abi.CodeNamespaceDeleting:    http.StatusConflict,
+	abi.CodeAuditUnavailable:     http.StatusServiceUnavailable,
 }
 
 // statusOf returns the status of a code.

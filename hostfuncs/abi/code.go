@@ -86,6 +86,7 @@ const (
 	CodeNoSecretsKey         Code = 78
 	CodeSecretUnreadable     Code = 79
 	CodeNamespaceDeleting    Code = 80 // the name is taken until nothing is left
+	CodeAuditUnavailable     Code = 81 // what is to be audited is not done
 )
 
 // info is the public face of a code.
@@ -173,6 +174,7 @@ var errorTable = map[Code]info{
 	CodeQuota:                {"quota", "exceeded", "The namespace has used up what it may"},
 	CodeNoSecretsKey:         {"secret", "no_key", "The host has no key for secrets"},
 	CodeSecretUnreadable:     {"secret", "unreadable", "The secret cannot be read with the host's key for secrets"},
+	CodeAuditUnavailable:     {"audit", "unavailable", "The audit log cannot be written"},
 	CodeNamespaceDeleting:    {"namespace", "deleting", "The namespace of this name is still being removed"},
 }
 

@@ -272,6 +272,9 @@ pub const CODE_SECRET_UNREADABLE: i64 = 79;
 /// The namespace of this name is still being removed
 pub const CODE_NAMESPACE_DELETING: i64 = 80;
 
+/// The audit log cannot be written
+pub const CODE_AUDIT_UNAVAILABLE: i64 = 81;
+
 /// a KV key
 pub const MAX_KV_KEY: i64 = 2048;
 
