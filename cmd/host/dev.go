@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/vivarium-run/vivarium/actors"
+	"github.com/vivarium-run/vivarium/logtext"
 	"github.com/vivarium-run/vivarium/tenants"
 )
 
@@ -244,19 +245,18 @@ func sortedKeys[V any](m map[string]V) []string {
 
 // guestLine shows a line of an actor's log. What the guest wrote is made harmless for a terminal.
 func (d *dev) guestLine(a actors.Info, l actors.LogLine) {
-	d.say(fmt.Sprintf("%s[%s] %s %s: %s", a.Address.Name, a.Address.Key, l.Level, l.Source, harmless(l.Text)),
+	d.say(fmt.Sprintf("%s[%s] %s %s: %s", a.Address.Name, a.Address.Key, l.Level, l.Source, logtext.Line(l.Text, maxLogText)),
 		map[string]any{"event": "log", "actor": a.Address.Name, "key": a.Address.Key, "actor_id": a.ID.String(),
 			"level": l.Level, "source": l.Source, "text": l.Text})
 }
 
-// harmless replaces control characters except line ends and tabs.
+// harmless is logtext.Line for text that may have several lines, and is no record.
 func harmless(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < 0x20 && r != '\n' && r != '\t' || r >= 0x7f && r < 0xa0 {
-			return '\uFFFD'
-		}
-		return r
-	}, s)
+	lines := strings.Split(s, "\n")
+	for i, l := range lines {
+		lines[i] = logtext.Line(l, maxLogText)
+	}
+	return strings.Join(lines, "\n")
 }
 
 func (d *dev) say(text string, v any) {

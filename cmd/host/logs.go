@@ -12,6 +12,7 @@ import (
 
 	"github.com/vivarium-run/vivarium/actors"
 	"github.com/vivarium-run/vivarium/client"
+	"github.com/vivarium-run/vivarium/logtext"
 )
 
 // logsCommand is `host logs`.
@@ -82,5 +83,5 @@ func followLog(ctx context.Context, ui *ui, c *client.Client, path string) error
 }
 
 func printLine(ui *ui, l actors.LogLine) {
-	ui.print(fmt.Sprintf("%s %s %s: %s", l.Time.Format("15:04:05.000"), l.Level, l.Source, harmless(l.Text)), l)
+	ui.print(fmt.Sprintf("%s %s %s: %s", l.Time.Format("15:04:05.000"), logtext.Line(l.Level, 16), logtext.Line(l.Source, 16), logtext.Line(l.Text, maxLogText)), l)
 }

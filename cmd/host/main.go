@@ -17,6 +17,7 @@ import (
 
 	"github.com/vivarium-run/vivarium/client"
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
+	"github.com/vivarium-run/vivarium/logtext"
 	"github.com/vivarium-run/vivarium/sandbox"
 )
 
@@ -80,7 +81,7 @@ func (u *ui) print(text string, v any) {
 	if err != nil {
 		line = fmt.Appendf(nil, `{"error":%q}`, err.Error())
 	}
-	fmt.Fprintf(u.out, "%s\n", line)
+	fmt.Fprintf(u.out, "%s\n", logtext.JSON(line))
 }
 
 // fail prints what ended the command.
@@ -99,7 +100,7 @@ func (u *ui) fail(err error) {
 			v = map[string]any{"message": public.PublicMessage(), "group": public.Code.Group(), "code": public.PublicName(), "metadata": public.Metadata}
 		}
 		line, _ := json.Marshal(v) // what was decoded, or made of text
-		fmt.Fprintf(u.err, "%s\n", line)
+		fmt.Fprintf(u.err, "%s\n", logtext.JSON(line))
 		return
 	}
 	fmt.Fprintln(u.err, "host: "+describe(err))

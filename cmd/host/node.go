@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -59,7 +60,8 @@ type nodeConfig struct {
 	tls          *certificate // for HTTPS; or
 	acme         *acmeConfig  // both nil for plain HTTP
 	plans        tenants.Plans
-	minFree      byteSize // of the data\'s disk, for the host to write; zero is no bound
+	minFree      byteSize  // of the data\'s disk, for the host to write; zero is no bound
+	audit        io.Writer // of what is managed; nil is none
 
 	allowLoopback []string       // that guests may reach if they are granted it
 	vault         *tenants.Vault // of the namespaces' secrets; nil is none
@@ -127,7 +129,7 @@ func startNode(c nodeConfig) (n *node, err error) {
 		return n, err
 	}
 	if n.api, err = api.New(api.Config{
-		Actors: n.actors, Registry: n.registry, Keyring: keyring, Dev: c.dev, Backup: n.backup, Logger: c.log, Version: version(),
+		Actors: n.actors, Registry: n.registry, Keyring: keyring, Dev: c.dev, Backup: n.backup, Audit: c.audit, Logger: c.log, Version: version(),
 		PublicURL: c.publicURL, TrustedProxies: c.proxies,
 	}); err != nil {
 		return n, err

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"fmt"
 	"log/slog"
 
 	"github.com/spf13/cobra"
+
+	"github.com/vivarium-run/vivarium/logtext"
 )
 
 // serveCommand is `host serve`: production.
@@ -11,6 +14,7 @@ func serveCommand(ui *ui) *cobra.Command {
 	var f serverFlags
 	var edge edgeFlags
 	var secrets vaultFlags
+	var audit auditFlags
 	var keyFile, oldKeyFile, plansFile, level string
 	cmd := &cobra.Command{
 		Use:   "serve --key-file FILE",
@@ -45,6 +49,11 @@ func serveCommand(ui *ui) *cobra.Command {
 			if err := edge.apply(&c); err != nil {
 				return err
 			}
+			end, err := audit.open(&c)
+			if err != nil {
+				return err
+			}
+			defer end()
 			n, err := startNode(c)
 			if err != nil {
 				return err
@@ -55,6 +64,7 @@ func serveCommand(ui *ui) *cobra.Command {
 	}
 	f.add(cmd, "vivarium-data")
 	edge.add(cmd)
+	audit.add(cmd)
 	cmd.Flags().StringVar(&keyFile, "key-file", "", "file with the key that signs tokens")
 	cmd.Flags().StringVar(&oldKeyFile, "old-key-file", "", "file with the key before, whose tokens are still good")
 	cmd.Flags().StringVar(&plansFile, "plans", "", "file with the plans of namespaces, as JSON; without one nobody has quotas")
@@ -70,9 +80,30 @@ func newLogger(ui *ui, level string) (*slog.Logger, error) {
 	if err := l.UnmarshalText([]byte(level)); err != nil {
 		return nil, usagef("--log-level: %v", err)
 	}
-	o := &slog.HandlerOptions{Level: l}
+	o := &slog.HandlerOptions{Level: l, ReplaceAttr: fitAttr}
 	if ui.json {
 		return slog.New(slog.NewJSONHandler(ui.err, o)), nil
 	}
 	return slog.New(slog.NewTextHandler(ui.err, o)), nil
+}
+
+// maxLogText bounds each text in a line of the host's log, in bytes. A panic's stack is the longest that means something.
+const maxLogText = 16 << 10
+
+// fitAttr makes the texts of a line fit for it, whatever a stranger had them be: the library escapes what ends a line, and not
+// what moves a cursor or turns text around.
+func fitAttr(_ []string, a slog.Attr) slog.Attr {
+	switch a.Value.Kind() {
+	case slog.KindString:
+		a.Value = slog.StringValue(logtext.Line(a.Value.String(), maxLogText))
+	case slog.KindAny:
+		switch v := a.Value.Any().(type) {
+		case *slog.Source, nil:
+		case error:
+			a.Value = slog.StringValue(logtext.Line(v.Error(), maxLogText))
+		default:
+			a.Value = slog.StringValue(logtext.Line(fmt.Sprint(v), maxLogText))
+		}
+	}
+	return a
 }
