@@ -127,6 +127,9 @@ func (a *actor) open() error {
 		return errNoActor
 	}
 	if a.record, err = readRecord(ctx, a.h.cfg.Store, a.id); err != nil {
+		if isGone(err) && a.isImport() {
+			a.h.dropImport(a.lease, true)
+		}
 		return err
 	}
 	if err := a.loadUsage(); err != nil {

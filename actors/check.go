@@ -22,6 +22,8 @@ import (
 //   - a queue message's standing with its body, and a task with what it is to send;
 //   - counts with what they count.
 //
+// What an import that was killed has left agrees in nothing but the moment at which it is to be destroyed.
+//
 // The error is that of ctx, or of a store that cannot be read on.
 func Check(ctx context.Context, r kv.Reader, id tenants.ActorID, h kv.Held, report kv.Report) error {
 	c := &check{id: id, held: h, report: report, messages: map[string]int{}, tasks: map[string]int{}}
@@ -42,6 +44,7 @@ type check struct {
 	report kv.Report
 
 	record      bool
+	importing   bool      // it is to be destroyed: see import.go
 	first       time.Time // of the agenda
 	messages    map[string]int
 	tasks       map[string]int
@@ -117,6 +120,8 @@ func (c *check) recordRow(name string, value []byte) {
 		c.recordOf(value)
 	case string(usageKey[1:]):
 		c.json("usage", usageKey, value, new(abi.ChildUsage))
+	case string(importKey[1:]):
+		c.importing = true
 	case string(childCountKey[1:]), string(wokenKey[1:]):
 		c.number("number", append([]byte{tableRecord}, name...), value)
 	default:
@@ -216,6 +221,12 @@ func (c *check) onceRow(name string, value []byte) {
 
 // end compares what was seen.
 func (c *check) end() {
+	if c.importing {
+		if c.record || c.held.Due.IsZero() {
+			c.found("bad_import", "it is to be destroyed, and there is a record: %t; it is woken for that: %t", c.record, !c.held.Due.IsZero())
+		}
+		return
+	}
 	if office := c.id == tenants.PostOffice(c.id.Namespace); c.record == office {
 		c.found("no_record", "there is a record: %t", c.record)
 	}

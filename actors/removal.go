@@ -19,7 +19,7 @@ type remover struct {
 	poke chan struct{} // capacity 1: look again
 	done chan struct{} // closed when the goroutine has ended
 
-	cleared map[tenants.ID]bool // namespaces of which nothing is left but what the store sweeps; run's alone
+	cleared map[tenants.ID]time.Time // when a namespace had nothing left but what the store sweeps; run's alone
 
 	mu      sync.Mutex         // guards removed
 	removed map[tenants.ID]int // actors, by this process
@@ -30,12 +30,14 @@ const (
 	removeBatch = 128
 	// removeRest is how long a removal rests that waits for something, such as the store's sweep.
 	removeRest = 100 * time.Millisecond
+	// removeAgain is how long a namespace counts as cleared.
+	removeAgain = 2 * time.Second
 	// removeRetry is how long it rests after a failure.
 	removeRetry = time.Second
 )
 
 func startRemover(h *Host) *remover {
-	r := &remover{h: h, poke: make(chan struct{}, 1), done: make(chan struct{}), cleared: map[tenants.ID]bool{}, removed: map[tenants.ID]int{}}
+	r := &remover{h: h, poke: make(chan struct{}, 1), done: make(chan struct{}), cleared: map[tenants.ID]time.Time{}, removed: map[tenants.ID]int{}}
 	go r.run() // ends with h.ctx; Close waits
 	return r
 }
@@ -144,11 +146,12 @@ func (r *remover) run() {
 
 // remove takes a namespace through the steps that are left. CodeHostBusy asks to be called again.
 func (r *remover) remove(ns tenants.ID) error {
-	if !r.cleared[ns] {
+	// An import that was under way may have made a space behind us: from time to time it is looked for.
+	if time.Since(r.cleared[ns]) > removeAgain {
 		if err := r.clear(ns); err != nil {
 			return err
 		}
-		r.cleared[ns] = true
+		r.cleared[ns] = time.Now()
 	}
 	if err := r.h.cfg.Registry.ForgetNamespace(r.h.ctx, ns); err != nil {
 		return err

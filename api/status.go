@@ -106,6 +106,7 @@ var statuses = map[abi.Code]int{
 	abi.CodeSecretUnreadable:     http.StatusServiceUnavailable,
 	abi.CodeNamespaceDeleting:    http.StatusConflict,
 	abi.CodeAuditUnavailable:     http.StatusServiceUnavailable,
+	abi.CodeBadArchive:           http.StatusUnprocessableEntity,
 }
 
 // statusOf returns the status of a code.

@@ -87,6 +87,7 @@ const (
 	CodeSecretUnreadable     Code = 79
 	CodeNamespaceDeleting    Code = 80 // the name is taken until nothing is left
 	CodeAuditUnavailable     Code = 81 // what is to be audited is not done
+	CodeBadArchive           Code = 82 // no export, or none that a host wrote
 )
 
 // info is the public face of a code.
@@ -175,6 +176,7 @@ var errorTable = map[Code]info{
 	CodeNoSecretsKey:         {"secret", "no_key", "The host has no key for secrets"},
 	CodeSecretUnreadable:     {"secret", "unreadable", "The secret cannot be read with the host's key for secrets"},
 	CodeAuditUnavailable:     {"audit", "unavailable", "The audit log cannot be written"},
+	CodeBadArchive:           {"archive", "invalid", "The file is damaged, or no export of a host"},
 	CodeNamespaceDeleting:    {"namespace", "deleting", "The namespace of this name is still being removed"},
 }
 

@@ -96,6 +96,7 @@ export const CODE_SECRET_NO_KEY: i64 = 78; // The host has no key for secrets
 export const CODE_SECRET_UNREADABLE: i64 = 79; // The secret cannot be read with the host's key for secrets
 export const CODE_NAMESPACE_DELETING: i64 = 80; // The namespace of this name is still being removed
 export const CODE_AUDIT_UNAVAILABLE: i64 = 81; // The audit log cannot be written
+export const CODE_ARCHIVE_INVALID: i64 = 82; // The file is damaged, or no export of a host
 export const MAX_KV_KEY: i64 = 2048; // a KV key
 export const MAX_KV_VALUE: i64 = 1048576; // a KV value
 export const MAX_KV_BATCH: i64 = 128; // items of one batch call

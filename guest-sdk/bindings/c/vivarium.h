@@ -101,6 +101,7 @@
 #define VIV_CODE_SECRET_UNREADABLE INT64_C(79) // The secret cannot be read with the host's key for secrets
 #define VIV_CODE_NAMESPACE_DELETING INT64_C(80) // The namespace of this name is still being removed
 #define VIV_CODE_AUDIT_UNAVAILABLE INT64_C(81) // The audit log cannot be written
+#define VIV_CODE_ARCHIVE_INVALID INT64_C(82) // The file is damaged, or no export of a host
 #define VIV_MAX_KV_KEY INT64_C(2048) // a KV key
 #define VIV_MAX_KV_VALUE INT64_C(1048576) // a KV value
 #define VIV_MAX_KV_BATCH INT64_C(128) // items of one batch call

@@ -275,6 +275,9 @@ pub const CODE_NAMESPACE_DELETING: i64 = 80;
 /// The audit log cannot be written
 pub const CODE_AUDIT_UNAVAILABLE: i64 = 81;
 
+/// The file is damaged, or no export of a host
+pub const CODE_ARCHIVE_INVALID: i64 = 82;
+
 /// a KV key
 pub const MAX_KV_KEY: i64 = 2048;
 
