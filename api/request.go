@@ -77,7 +77,7 @@ func (q *request) openBody(w *echo.Response) error {
 	inner := w.Writer.(*timedWriter).ResponseWriter
 	q.body.r = http.MaxBytesReader(inner, q.Request.Body, limit)
 	q.body.ctl = http.NewResponseController(inner)
-	if q.route.body == uploadBody && q.ContentLength != 0 {
+	if (q.route.body == uploadBody || q.route.body == importBody) && q.ContentLength != 0 {
 		_ = q.body.ctl.SetReadDeadline(time.Now().Add(q.server.cfg.UploadTimeout))
 	}
 	return nil

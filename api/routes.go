@@ -45,6 +45,7 @@ const (
 	queueBody  = 256 << 10                    // a message, with room to say that it is too large
 	actionBody = abi.MaxArgs + 1<<10          // the arguments, and what is around them
 	uploadBody = actors.MaxModule             // has a time of its own, too
+	importBody = 256 << 20                    // as that
 )
 
 // routes is the table of all routes.
@@ -90,8 +91,10 @@ func routes() []route {
 		{"PUT", "/actors", invoke, inBody, createBody, (*Server).putActor},
 		{"POST", "/actors", invoke, inBody, createBody, (*Server).createActor},
 		{"GET", "/actors/names", read, nothing, 0, (*Server).listActorNames},
+		{"POST", "/actors/import", admin, whole, importBody, (*Server).importActor},
 		{"GET", "/actors/{actor}", find, ofActor, 0, (*Server).getActor},
 		{"DELETE", "/actors/{actor}", admin, ofActor, 0, (*Server).deleteActor},
+		{"POST", "/actors/{actor}/export", admin, ofActor, 0, (*Server).exportActor},
 		{"POST", "/actors/{actor}/reset", settings, ofActor, 0, (*Server).resetActor},
 		{"GET", "/actors/{actor}/state", read, ofActor, 0, (*Server).getState},
 		{"GET", "/actors/{actor}/kv", read, ofActor, 0, (*Server).listKV},

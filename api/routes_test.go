@@ -26,7 +26,7 @@ func TestRoutesTable(t *testing.T) {
 		if got, want := len(rt.rights) == 0, slices.Contains(publicRoutes, id); got != want {
 			t.Errorf("%s: public = %v, want %v", id, got, want)
 		}
-		command := strings.HasSuffix(rt.path, "/reset") || strings.HasSuffix(rt.path, "/retry") || rt.path == "/backup" // says all in its path
+		command := strings.HasSuffix(rt.path, "/reset") || strings.HasSuffix(rt.path, "/retry") || strings.HasSuffix(rt.path, "/export") || rt.path == "/backup" // says all in its path
 		writes := (rt.method == "PUT" || rt.method == "POST" || rt.method == "PATCH" || rt.rawHTTP()) && !command
 		if got := rt.body != 0; got != writes {
 			t.Errorf("%s: takes a body = %v", id, got)

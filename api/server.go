@@ -43,6 +43,11 @@ type Config struct {
 	// written something.
 	Backup func(context.Context, io.Writer) error
 
+	// Export writes an actor to a file's bytes, and Import makes one of them in a namespace, at key unless that is nil. Nil
+	// means that there is neither.
+	Export func(context.Context, tenants.ActorID, io.Writer) error
+	Import func(ctx context.Context, ns tenants.ID, key *tenants.Key, file io.Reader) (actors.Info, error)
+
 	// Audit takes what operators, admins and deployers do: whole lines of JSON, each in one call. While it fails they can
 	// do nothing. Nil means that the lines are in the log only.
 	Audit io.Writer

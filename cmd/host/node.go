@@ -129,7 +129,7 @@ func startNode(c nodeConfig) (n *node, err error) {
 		return n, err
 	}
 	if n.api, err = api.New(api.Config{
-		Actors: n.actors, Registry: n.registry, Keyring: keyring, Dev: c.dev, Backup: n.backup, Audit: c.audit, Logger: c.log, Version: version(),
+		Actors: n.actors, Registry: n.registry, Keyring: keyring, Dev: c.dev, Backup: n.backup, Export: n.exportActor, Import: n.importActor, Audit: c.audit, Logger: c.log, Version: version(),
 		PublicURL: c.publicURL, TrustedProxies: c.proxies,
 	}); err != nil {
 		return n, err

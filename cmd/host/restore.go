@@ -98,6 +98,8 @@ type checkVisitor struct{ info archive.Info }
 func (c *checkVisitor) Info(i archive.Info) error {
 	c.info = i
 	switch {
+	case i.Kind != archive.Backup:
+		return faultf(string(archive.NotABackup), "the file is an export of one %s, not a backup: use host import", i.Kind)
 	case i.Format > formatVersion:
 		return faultf(string(archive.Newer), "the backup is of the data format %d, and this program knows formats up to %d: use a newer program", i.Format, formatVersion)
 	case i.Engine != engineName:

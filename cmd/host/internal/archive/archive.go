@@ -1,4 +1,4 @@
-// Package archive writes and reads the file of a backup.
+// Package archive writes and reads the file of a backup, and of an export.
 //
 // It owns the form of the file: what comes in which order, how damage is noticed. What the items and modules mean
 // it leaves to others, and it names no file. Its one invariant: a reader has passed on everything, unchanged and in
@@ -42,8 +42,10 @@ const (
 const (
 	// batch is the size to which rows and bytes of modules are gathered in a frame.
 	batch = 256 << 10
+	// maxRow bounds key and value of a row: the state of an actor is the largest.
+	maxRow = 4<<20 + 4<<10
 	// maxFrame bounds a payload: a batch, and one row more.
-	maxFrame = batch + 1<<20
+	maxFrame = batch + maxRow + 8
 	maxInfo  = 4 << 10
 )
 
@@ -54,8 +56,19 @@ type Info struct {
 	Created time.Time `json:"created"`
 	Host    string    `json:"host"`   // version of the program
 	Format  int       `json:"format"` // of the data folder
-	Engine  string    `json:"engine"` // whose rows these are
+	Engine  string    `json:"engine"` // whose rows these are; empty if there are none of an engine's own
+	Kind    Kind      `json:"kind,omitempty"`
 }
+
+// Kind is what a file is of.
+type Kind string
+
+// The kinds. Rows of a backup are an engine's, those of an actor package actors'. A module has none.
+const (
+	Backup Kind = ""
+	Actor  Kind = "actor"
+	Module Kind = "module"
+)
 
 // Digest is the SHA-256 of a module.
 type Digest [32]byte

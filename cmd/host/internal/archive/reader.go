@@ -147,7 +147,7 @@ func appendN(b []byte, r io.Reader, n int) ([]byte, error) {
 func (f *reader) info(payload []byte) error {
 	var info Info
 	d := json.NewDecoder(bytes.NewReader(payload))
-	if len(payload) > maxInfo || d.Decode(&info) != nil || info.Engine == "" || info.Format < 1 {
+	if len(payload) > maxInfo || d.Decode(&info) != nil || (info.Engine != "") != (info.Kind == Backup) || info.Format < 1 {
 		return errorf(Damaged, "the file does not say where it comes from")
 	}
 	return f.v.Info(info)

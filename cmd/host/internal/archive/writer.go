@@ -36,7 +36,7 @@ func NewWriter(w io.Writer, info Info) (*Writer, error) {
 
 // Row adds an item of the store.
 func (w *Writer) Row(it kv.Item) error {
-	if len(it.Key)+len(it.Value) > maxFrame-batch-8 {
+	if len(it.Key)+len(it.Value) > maxRow {
 		return fmt.Errorf("archive: an item of %d bytes", len(it.Key)+len(it.Value))
 	}
 	w.rows = binary.BigEndian.AppendUint32(w.rows, uint32(len(it.Key)))
