@@ -61,7 +61,7 @@ func rootCommand(ui *ui) *cobra.Command {
 	}
 	root.PersistentFlags().BoolVar(&ui.json, "json", false, "print JSON, one object a line")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
-	root.AddCommand(devCommand(ui), serveCommand(ui), tokenCommand(ui), keyCommand(ui), deployCommand(ui), secretCommand(ui), backupCommand(ui), restoreCommand(ui), verifyCommand(ui), callCommand(ui), listenCommand(ui), logsCommand(ui), typesCommand(ui), sdkCommand(ui), versionCommand(ui))
+	root.AddCommand(devCommand(ui), serveCommand(ui), tokenCommand(ui), keyCommand(ui), deployCommand(ui), secretCommand(ui), backupCommand(ui), exportCommand(ui), importCommand(ui), restoreCommand(ui), verifyCommand(ui), callCommand(ui), listenCommand(ui), logsCommand(ui), typesCommand(ui), sdkCommand(ui), versionCommand(ui))
 	return root
 }
 
