@@ -73,17 +73,20 @@ func (v *Version) build(ctx context.Context, b []byte, src Source) error {
 	if len(v.layout.Obstacles) > 0 {
 		return v.save(rec)
 	}
+	first := rec.Entry
 	im, err := v.startOnce(ctx, src)
 	v.code.Close(ctx)
 	v.code = nil
 	if err != nil {
+		v.s.removeEntries(v.key.class, first)
 		return err
 	}
 	if rec, err = v.compile(ctx, b, snapshotOf(im)); err != nil {
 		im.Close()
+		v.s.removeEntries(v.key.class, first)
 		return err
 	}
-	v.image = im
+	v.image, rec.First = im, first
 	return v.save(rec)
 }
 
@@ -235,14 +238,17 @@ func startExports(f *validate.Facts) []string {
 type prepared struct {
 	Key   string        `json:"key"` // of module, rewriter, engine and machine
 	Entry compile.Entry `json:"entry"`
-	Image bool          `json:"image"` // there is an image beside it
+	First compile.Entry `json:"first,omitzero"` // of the form that was started, if there is an image
+	Image bool          `json:"image"`          // there is an image beside it
 	Gas   int64         `json:"gas"`
 }
 
 // base returns the path of v's files, without extension.
-func (v *Version) base() string {
-	sum := sha256.Sum256(append([]byte(v.key.class+"\x00"), v.key.digest[:]...))
-	return filepath.Join(v.s.cfg.Dir, "images", hex.EncodeToString(sum[:]))
+func (v *Version) base() string { return v.s.base(v.key) }
+
+func (s *Sandbox) base(key versionKey) string {
+	sum := sha256.Sum256(append([]byte(key.class+"\x00"), key.digest[:]...))
+	return filepath.Join(s.cfg.Dir, "images", hex.EncodeToString(sum[:]))
 }
 
 func (v *Version) imageKey() image.Key {

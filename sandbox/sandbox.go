@@ -118,16 +118,17 @@ type HostFunc struct {
 
 // Sandbox prepares modules and keeps the versions. Safe for concurrent use.
 type Sandbox struct {
-	cfg      Config
-	runtime  wazero.Runtime
-	cache    wazero.CompilationCache
-	compiler *compile.Compiler
-	arena    *image.Arena
-	slots    *slots.Slots
-	chores   *slots.Slots // see Chore
-	deltas   *deltacache.Cache
-	imports  importTable
-	running  sync.Map // api.Module to *Instance, for the host functions of the meter
+	cfg        Config
+	sharesCode bool // Config.CompiledDir is others' too
+	runtime    wazero.Runtime
+	cache      wazero.CompilationCache
+	compiler   *compile.Compiler
+	arena      *image.Arena
+	slots      *slots.Slots
+	chores     *slots.Slots // see Chore
+	deltas     *deltacache.Cache
+	imports    importTable
+	running    sync.Map // api.Module to *Instance, for the host functions of the meter
 
 	mu       sync.Mutex // guards the fields below
 	versions map[versionKey]*Version
@@ -148,9 +149,10 @@ func Open(ctx context.Context, cfg Config) (*Sandbox, error) {
 	if cfg.Dir == "" {
 		return nil, errors.New("sandbox: Config.Dir is empty")
 	}
+	shared := cfg.CompiledDir != ""
 	cfg.setDefaults()
 	s := &Sandbox{
-		cfg: cfg, versions: map[versionKey]*Version{}, blocked: map[string]int{},
+		cfg: cfg, sharesCode: shared, versions: map[versionKey]*Version{}, blocked: map[string]int{},
 		arena: image.NewArena(image.Config{MaxWasmPages: cfg.MemoryPages}),
 		slots: slots.New(cfg.Slots, cfg.Weight), chores: slots.New(1, nil),
 	}

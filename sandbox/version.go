@@ -128,26 +128,6 @@ func (v *Version) Release() {
 	}
 }
 
-// Discard drops the version of a module that is no more, so that it takes nobody's place among those
-// that are kept. A version in use goes with its last user. The preparation on disk stays.
-func (s *Sandbox) Discard(class string, d tenants.Digest) {
-	s.mu.Lock()
-	v := s.versions[versionKey{class, d}]
-	if v == nil {
-		s.mu.Unlock()
-		return
-	}
-	delete(s.versions, v.key)
-	unused := v.users == 0
-	if unused {
-		s.idle = slices.DeleteFunc(s.idle, func(i *Version) bool { return i == v })
-	}
-	s.mu.Unlock()
-	if unused {
-		v.free()
-	}
-}
-
 // trim frees the shells beyond n.
 func (v *Version) trim(n int) {
 	v.mu.Lock()

@@ -52,6 +52,7 @@ func (c *Compiler) Remove(e Entry) error {
 			return fmt.Errorf("compile: remove entry: %w", err)
 		}
 	}
+	c.verified.set(filepath.Join(c.cfg.CacheDir, dir, key), verifiedFile{})
 	return nil
 }
 
