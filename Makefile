@@ -7,7 +7,7 @@ GUEST_ENV   = GOOS=wasip1 GOARCH=wasm
 PLUGINS     = examples/wasm/extism-as examples/wasm/extism-c examples/wasm/extism-rust
 BINDINGS    = examples/wasm/bindings-as examples/wasm/bindings-c examples/wasm/bindings-rust
 
-.PHONY: check test race fuzz bench bench-turn bench-wire generate deps strace crash model attack wasm figures types clients web schedules dist edge
+.PHONY: check test race fuzz bench bench-turn bench-wire generate deps strace crash soak model attack wasm figures types clients web schedules dist edge
 
 # test passes everything: checks, all tests, the race detector where there is concurrency, and the
 # guests of other languages built again from their source, what the host writes compiled, and clients.
@@ -77,6 +77,13 @@ STEPROUNDS ?= 2
 crash:
 	go test -count=1 -timeout 60m -run TestCrash ./kv/badgerkv -crash.rounds $(ROUNDS)
 	go test -count=1 -timeout 60m -v -run TestCrashPoints ./actors/model -crash.rounds $(STEPROUNDS)
+
+# soak has a host under load that comes and goes for SOAKTIME, at SOAKRATE chores a second, and writes docs/soak.md: what
+# it holds must be flat. The suite has a short form.
+SOAKTIME ?= 10m
+SOAKRATE ?= 200
+soak:
+	go test -count=1 -timeout 0 -v -run 'TestSoak$$' ./e2e/endure -soak.time $(SOAKTIME) -soak.rate $(SOAKRATE) -soak.out $(CURDIR)/docs/soak.md
 
 # model runs random operations against a host and against plain maps, with restarts and kills, and prints
 # what it did; the suite has a run of 100,000. MODELFLAGS=-model.seed=N replays one.
