@@ -486,7 +486,10 @@ func (a *actor) destroy(e *entry) bool {
 		return true
 	}
 	failpoint.Reach(failpoint.DestroyBegun)
-	a.destroyChildren()
+	if err := a.destroyChildren(); err != nil {
+		e.answer(Reply{}, err)
+		return true
+	}
 	failpoint.Reach(failpoint.DestroyChildren)
 	if err := a.leaveSends(); err != nil {
 		e.answer(Reply{}, err)

@@ -258,23 +258,31 @@ func (t *turn) killChild(id tenants.ActorID) (mine bool, err error) {
 }
 
 // destroyChildren ends the actor's children, in the middle of their turns, before it ends itself. One that takes
-// longer than a turn may ends later.
-func (a *actor) destroyChildren() {
+// longer than a turn may ends later. What is refused for the moment is an error: the actor must not end before its
+// children, or nobody would end them.
+func (a *actor) destroyChildren() error {
 	ctx, cancel := context.WithTimeout(a.h.ctx, a.h.cfg.TurnTime)
 	defer cancel()
 	for it, err := range a.h.cfg.Store.Scan(a.h.ctx, a.id.Space(), kv.PrefixRange([]byte{tableChildren})) {
 		if err != nil {
-			a.h.cfg.Logger.Error("cannot read an actor's children", "tenant", a.id.Namespace, "actor", a.id, "error", err)
-			return
+			return readError(err)
 		}
 		id, ok := tenants.ParseActorID(a.id.Namespace, string(it.Key[1:]))
 		if !ok {
 			continue
 		}
-		if err := a.h.destroySoon(ctx, id); err != nil && abi.CodeOf(err) != abi.CodeActorNotFound {
+		switch err := a.h.destroySoon(ctx, id); abi.CodeOf(err) {
+		case 0, abi.CodeActorNotFound:
+		case abi.CodeUnavailable, abi.CodeStorageFull, abi.CodeHostBusy, abi.CodeActorConflict, abi.CodeOutcomeUnknown:
+			return err
+		default:
 			a.h.cfg.Logger.Error("a child outlives its parent", "tenant", a.id.Namespace, "actor", a.id, "child", id, "error", err)
 		}
+		if a.h.ctx.Err() != nil {
+			return errDraining // the child may not have been asked
+		}
 	}
+	return nil
 }
 
 // destroySoon is Destroy, but does not take the request back when ctx ends before the actor could be destroyed.

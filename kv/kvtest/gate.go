@@ -28,9 +28,30 @@ type Gate struct {
 	held    bool
 	full    bool
 	queue   []func() // forwards one call each; runs with mu held
-	commits int      // calls of Commit so far
-	faults  map[int]fault
+	commits faulty
+	ends    faulty // of Destroy
 	unknown *kv.UnknownError
+}
+
+// faulty counts the calls of one kind, of which some are to fail.
+type faulty struct {
+	calls  int // so far
+	faults map[int]fault
+}
+
+// next counts a call, and reports whether it is to fail, and how.
+func (f *faulty) next() (fault, bool) {
+	f.calls++
+	one, ok := f.faults[f.calls]
+	delete(f.faults, f.calls)
+	return one, ok
+}
+
+func (f *faulty) set(n int, one fault) {
+	if f.faults == nil {
+		f.faults = map[int]fault{}
+	}
+	f.faults[f.calls+n] = one
 }
 
 type fault struct {
@@ -46,7 +67,6 @@ func NewGate(inner kv.Store) *Gate {
 		inner:  inner,
 		failed: make(chan struct{}),
 		closed: make(chan struct{}),
-		faults: make(map[int]fault),
 	}
 	g.watch.Go(func() {
 		select {
@@ -104,12 +124,15 @@ func (g *Gate) AwaitHeld(t testing.TB, n int) {
 func (g *Gate) Commits() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.commits
+	return g.commits.calls
 }
 
 // Refuse makes the nth call of Commit from now on fail with err; 1 is the next. Nothing of the
 // delta is written and its lease is broken. Common errors are kv.ErrReadOnly and kv.ErrFenced.
-func (g *Gate) Refuse(n int, err error) { g.fault(n, fault{err: err}) }
+func (g *Gate) Refuse(n int, err error) { g.fault(&g.commits, n, fault{err: err}) }
+
+// RefuseDestroy is Refuse for calls of Destroy.
+func (g *Gate) RefuseDestroy(n int, err error) { g.fault(&g.ends, n, fault{err: err}) }
 
 // Fill makes the store read-only, as a full disk does, until it is called with false: deltas are refused,
 // destroys are not.
@@ -136,14 +159,20 @@ func (g *Gate) Writable() error {
 // Unknown makes the nth call of Commit from now on end in an unknown outcome, which stops the
 // store. If written is set the delta is on disk nevertheless, and seen after a reopen.
 func (g *Gate) Unknown(n int, written bool) {
-	err := &kv.UnknownError{Cause: errors.New("kvtest: injected")}
-	g.fault(n, fault{err: err, written: written})
+	g.fault(&g.commits, n, fault{err: errInjected, written: written})
 }
 
-func (g *Gate) fault(n int, f fault) {
+// UnknownDestroy is Unknown for calls of Destroy.
+func (g *Gate) UnknownDestroy(n int, written bool) {
+	g.fault(&g.ends, n, fault{err: errInjected, written: written})
+}
+
+var errInjected = &kv.UnknownError{Cause: errors.New("kvtest: injected")}
+
+func (g *Gate) fault(calls *faulty, n int, f fault) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.faults[g.commits+n] = f
+	calls.set(n, f)
 }
 
 // pass runs forward now, or later if the gate is held.
@@ -167,24 +196,27 @@ func (g *Gate) passLocked(forward func()) {
 func (g *Gate) Commit(l kv.Lease, d *kv.Delta, done func(error)) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.commits++
-	f, faulty := g.faults[g.commits]
-	delete(g.faults, g.commits)
-	if !faulty && g.full {
-		f, faulty = fault{err: kv.ErrReadOnly}, true
+	f, fails := g.commits.next()
+	if !fails && g.full {
+		f, fails = fault{err: kv.ErrReadOnly}, true
 	}
 	g.passLocked(func() {
 		send := d
-		if g.unknown != nil || faulty && !f.written {
+		if g.unknown != nil || fails && !f.written {
 			send = &kv.Delta{}
 		}
-		g.inner.Commit(l, send, func(err error) {
-			if unknown := new(kv.UnknownError); faulty && errors.As(f.err, &unknown) {
-				g.fail(unknown)
-			}
-			done(g.verdict(err, f.err))
-		})
+		g.inner.Commit(l, send, g.answer(f, done))
 	})
+}
+
+// answer tells done what a call came to that was to fail in this way, or in none.
+func (g *Gate) answer(f fault, done func(error)) func(error) {
+	return func(err error) {
+		if unknown := new(kv.UnknownError); errors.As(f.err, &unknown) {
+			g.fail(unknown)
+		}
+		done(g.verdict(err, f.err))
+	}
 }
 
 // verdict replaces the engine's error by an injected one, and any by that of a stopped store.
@@ -216,15 +248,17 @@ func (g *Gate) stopped() error {
 	return g.unknown
 }
 
-// Destroy forwards unless the store has stopped.
+// Destroy forwards unless the store has stopped, or it is to fail.
 func (g *Gate) Destroy(l kv.Lease, done func(error)) {
-	g.pass(func() {
-		answer := func(err error) { done(g.verdict(err, nil)) }
-		if g.unknown != nil {
-			g.inner.Commit(l, &kv.Delta{}, answer) // refused in its place; see Commit
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	f, fails := g.ends.next()
+	g.passLocked(func() {
+		if g.unknown != nil || fails && !f.written {
+			g.inner.Commit(l, &kv.Delta{}, g.answer(f, done)) // refused in its place; see Commit
 			return
 		}
-		g.inner.Destroy(l, answer)
+		g.inner.Destroy(l, g.answer(f, done))
 	})
 }
 

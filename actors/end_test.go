@@ -1,0 +1,35 @@
+package actors_test
+
+import (
+	"testing"
+
+	"github.com/vivarium-run/vivarium/actors/actorstest"
+	"github.com/vivarium-run/vivarium/hostfuncs/abi"
+	"github.com/vivarium-run/vivarium/kv"
+	"github.com/vivarium-run/vivarium/kv/kvtest"
+	"github.com/vivarium-run/vivarium/tenants"
+)
+
+// An actor whose child cannot be destroyed now is not destroyed either: nobody would come for the child later.
+func TestChildThatCannotEnd(t *testing.T) {
+	var gate *kvtest.Gate
+	s := actorstest.Open(t, actorstest.Options{Store: func(s kv.Store) kv.Store { gate = kvtest.NewGate(s); return gate }})
+	s.Upload(tenants.Default, "script", actorstest.ScriptGuest)
+	parent := s.Actor(tenants.Default, "script", "parent")
+	a := child(t, s, parent, "a", abi.ChildLimits{})
+	gate.RefuseDestroy(1, kv.ErrReadOnly)
+	if err := s.Host.Destroy(t.Context(), parent); abi.CodeOf(err) != abi.CodeStorageFull {
+		t.Fatalf("while the child's end is refused: %v", err)
+	}
+	for _, id := range []tenants.ActorID{parent, a} {
+		s.MustDo(id, step("now"))
+	}
+	if err := s.Host.Destroy(t.Context(), parent); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []tenants.ActorID{parent, a} {
+		if _, err := s.Host.Get(t.Context(), id); abi.CodeOf(err) != abi.CodeActorNotFound {
+			t.Errorf("after it: %v", err)
+		}
+	}
+}
