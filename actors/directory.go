@@ -123,13 +123,6 @@ func (h *Host) birth(ctx context.Context, a tenants.Address, o CreateOptions) (I
 	if c := o.child; c != nil {
 		id, rec.Parent, rec.Limits, rec.Pin = c.id, c.parent.String(), c.limits, c.pin
 	}
-	h.mu.Lock()
-	if err := h.admitLocked(a.Namespace); err != nil {
-		h.mu.Unlock()
-		return Info{}, false, err
-	}
-	newborn := h.startLocked(id, &rec)
-	h.mu.Unlock()
 	k := &ask{Turn: abi.Turn{Kind: abi.KindCreate, Args: o.Input}}
 	e := newEntry(entryCreate, h.deadline(), func(t *turn) (Reply, error) {
 		if c := o.child; c != nil && c.limits.Lifetime > 0 {
@@ -144,13 +137,24 @@ func (h *Host) birth(ctx context.Context, a tenants.Address, o CreateOptions) (I
 	if o.from.sender == (tenants.ActorID{}) {
 		e.lineage = lineage{subject: o.Caller, origin: o.Caller}
 	}
-	if err := newborn.mail.put(e); err != nil {
+	if err := h.startBirth(id, &rec, e); err != nil {
 		return Info{}, false, err
 	}
 	if _, err := e.wait(context.WithoutCancel(ctx)); err != nil {
 		return Info{}, false, err
 	}
 	return rec.info(id), true, nil
+}
+
+// startBirth starts an actor with the turn that makes it. It has that in its mailbox before anybody can ask it to
+// sleep, as Drain does.
+func (h *Host) startBirth(id tenants.ActorID, rec *record, e *entry) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if err := h.admitLocked(id.Namespace); err != nil {
+		return err
+	}
+	return h.startLocked(id, rec).mail.put(e)
 }
 
 // birthVersion returns the version that a new actor begins with.

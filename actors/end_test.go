@@ -1,8 +1,11 @@
 package actors_test
 
 import (
+	"fmt"
+	"sync"
 	"testing"
 
+	"github.com/vivarium-run/vivarium/actors"
 	"github.com/vivarium-run/vivarium/actors/actorstest"
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
 	"github.com/vivarium-run/vivarium/kv"
@@ -32,4 +35,31 @@ func TestChildThatCannotEnd(t *testing.T) {
 			t.Errorf("after it: %v", err)
 		}
 	}
+}
+
+// An actor is asked to sleep as soon as it is there, as a host does that stops. It is born all the same.
+func TestHammerBirthsWhileAsleep(t *testing.T) {
+	s := openScript(t, nil)
+	done := make(chan struct{})
+	var nudgers sync.WaitGroup
+	for range 16 { // so many that who lets go of the lock also has to let others run
+		nudgers.Go(func() { // ends with done
+			for {
+				select {
+				case <-done:
+					return
+				default:
+					s.Host.Nudge()
+				}
+			}
+		})
+	}
+	for n := range 50 {
+		if _, err := s.Host.Create(t.Context(), actorstest.Address(t, tenants.Default, "script", fmt.Sprint(n)), actors.CreateOptions{}); err != nil {
+			t.Errorf("birth %d: %v", n, err)
+			break
+		}
+	}
+	close(done)
+	nudgers.Wait()
 }

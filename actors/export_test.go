@@ -20,6 +20,15 @@ func (h *Host) Posted(id tenants.ActorID) int { posted, _ := h.mailOf(id); retur
 // Waiting returns how many entries are in the mailbox of an actor that is awake.
 func (h *Host) Waiting(id tenants.ActorID) int { _, waiting := h.mailOf(id); return waiting }
 
+// Nudge asks all actors that are awake to sleep.
+func (h *Host) Nudge() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, a := range h.awake {
+		a.mail.nudge()
+	}
+}
+
 func (h *Host) mailOf(id tenants.ActorID) (posted, waiting int) {
 	h.mu.Lock()
 	a := h.awake[id]
