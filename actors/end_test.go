@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/vivarium-run/vivarium/actors"
 	"github.com/vivarium-run/vivarium/actors/actorstest"
@@ -62,4 +63,24 @@ func TestHammerBirthsWhileAsleep(t *testing.T) {
 	}
 	close(done)
 	nudgers.Wait()
+}
+
+// An actor that ends itself goes although the store refuses its end at first: the turn that decided it is durable.
+func TestEndOfItselfIsDurable(t *testing.T) {
+	var gate *kvtest.Gate
+	clock := actorstest.NewClock()
+	s := actorstest.Open(t, actorstest.Options{
+		Store:  func(s kv.Store) kv.Store { gate = kvtest.NewGate(s); return gate },
+		Config: func(c *actors.Config) { c.Now = clock.Now },
+	})
+	s.Upload(tenants.Default, "script", actorstest.ScriptGuest)
+	id := s.Actor(tenants.Default, "script", "a")
+	gate.RefuseDestroy(1, kv.ErrReadOnly)
+	s.MustDo(id, step("destroy"))
+	kvtest.Eventually(t, "the end of the actor", func() bool {
+		clock.Advance(time.Second)
+		s.Host.Look()
+		_, err := s.Host.Get(t.Context(), id)
+		return abi.CodeOf(err) == abi.CodeActorNotFound
+	})
 }

@@ -26,12 +26,14 @@ func (t *turn) SleepAfter() error {
 	return nil
 }
 
-// Destroy implements hostfuncs.Life.
+// Destroy implements hostfuncs.Life. The actor goes right behind the turn; should the process die in between, or the
+// store refuse it, a row that is due has it go later.
 func (t *turn) Destroy() error {
 	if t.startup {
 		return errStartup
 	}
 	t.leave = beDestroyed
+	t.changes.Put(agendaKey(agendaLifetime, nil), agendaRow(t.now, nil))
 	return nil
 }
 

@@ -174,7 +174,7 @@ func (c *crash) after(e errand, f fate) string {
 			}
 			continue
 		}
-		if got := batch[0].give(c.s.Host); got.Code != 0 && !strings.HasSuffix(batch[0].Kind, "destroy") {
+		if got := batch[0].give(c.s.Host); got.Code != 0 && !batch[0].Ends {
 			return fmt.Sprintf("order %d, asked again, was answered %+v", i, got)
 		}
 	}

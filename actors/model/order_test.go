@@ -23,6 +23,7 @@ type order struct {
 	Args   json.RawMessage
 	Caller string
 	Once   string // idempotency key
+	Ends   bool   // its actor, so that it may be gone when it is asked again
 }
 
 // answer is what a host says to an order.

@@ -13,7 +13,7 @@ import (
 )
 
 var scenarios = []scenario{
-	actionScenario, failureScenario, callScenario, sendScenario, createScenario, childScenario, destroyScenario, upgradeScenario,
+	actionScenario, failureScenario, callScenario, sendScenario, createScenario, childScenario, destroyScenario, endScenario, upgradeScenario,
 	scheduleScenario, queueScenario, ownQueueScenario, timerScenario, taskScenario, removalScenario,
 }
 
@@ -202,7 +202,7 @@ var childScenario = scenario{
 	prepare: func(c *crash) { c.make("script", "a") },
 	orders: func(c *crash) []order {
 		s := abi.ActorSpec{Name: "script", Key: []string{"child"}, Get: true, Child: true}
-		end := order{Kind: "destroy", NS: tenants.Default, ID: c.actors["a"].String()}
+		end := order{Kind: "destroy", NS: tenants.Default, ID: c.actors["a"].String(), Ends: true}
 		return []order{c.script("a", actorstest.S("actor_create", s, "")), end}
 	},
 	leaves: func(c *crash) string {
@@ -230,7 +230,7 @@ var destroyScenario = scenario{
 		return []order{
 			c.script("a", actorstest.S("append", "log", "x"), actorstest.S("send", c.to("b"), "do", [][]actorstest.Step{{actorstest.S("append", "log", "1")}}),
 				actorstest.S("send", c.to("b"), "do", [][]actorstest.Step{{actorstest.S("append", "log", "2")}})),
-			{Kind: "destroy", NS: tenants.Default, ID: c.actors["a"].String()},
+			{Kind: "destroy", NS: tenants.Default, ID: c.actors["a"].String(), Ends: true},
 		}
 	},
 	leaves: func(c *crash) string {
@@ -247,6 +247,25 @@ var destroyScenario = scenario{
 	check: func(c *crash) string {
 		_, there := c.find("script", "a")
 		return first(whole("the destruction", false, there), exactly("a send of the actor that is no more", c.marks("b", "log"), 2))
+	},
+}
+
+// An actor ends itself, and sends that it does.
+var endScenario = scenario{
+	name:    "end of itself",
+	prepare: func(c *crash) { c.make("script", "a", "b") },
+	orders: func(c *crash) []order {
+		o := c.script("a", actorstest.S("send", c.to("b"), "do", [][]actorstest.Step{{actorstest.S("append", "log", "1")}}), actorstest.S("destroy"))
+		o.Ends = true
+		return []order{o}
+	},
+	leaves: func(c *crash) string {
+		_, there := c.find("script", "a")
+		return whole("the end of an actor", !there, c.marks("b", "log") == 1)
+	},
+	check: func(c *crash) string {
+		_, there := c.find("script", "a")
+		return first(whole("the end of an actor", false, there), exactly("its send", c.marks("b", "log"), 1))
 	},
 }
 
