@@ -97,6 +97,9 @@ func startNode(c nodeConfig) (n *node, err error) {
 		return n, err
 	}
 	store, err := badgerkv.Open(badgerkv.Config{Dir: filepath.Join(c.data, storeFolder), Logger: c.log, MinFree: int64(c.minFree), Free: c.free})
+	if errors.Is(err, kv.ErrCorrupt) {
+		return n, unusable("data/damaged", "the store in %s is damaged, and nothing was changed: %v", c.data, err)
+	}
 	if err != nil {
 		return n, fmt.Errorf("open the store in %s: %w", c.data, err)
 	}

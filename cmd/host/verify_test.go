@@ -61,7 +61,8 @@ func TestVerify(t *testing.T) {
 		}, 1, []string{"store/bad_table"}},
 		{"the manifest is garbage", func(data string) error {
 			return os.WriteFile(filepath.Join(data, storeFolder, "MANIFEST"), []byte("garbage, and more of it"), 0o600)
-		}, 1, []string{"store/unreadable"}},
+		}, 1, []string{"store/bad_manifest"}},
+		{"the manifest is gone", func(data string) error { return os.Remove(filepath.Join(data, storeFolder, "MANIFEST")) }, 1, []string{"store/bad_manifest"}},
 		{"the store is gone", func(data string) error { return os.RemoveAll(filepath.Join(data, storeFolder)) }, 1, nil},
 		{"a newer format", func(data string) error {
 			return os.WriteFile(filepath.Join(data, formatFile), []byte("vivarium data 2\n"), 0o600)

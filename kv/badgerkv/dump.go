@@ -48,11 +48,12 @@ func CheckItem(it kv.Item) error {
 
 // loader is a kv.Loader into a new database.
 type loader struct {
-	db    *badger.DB
-	owner *os.File
-	batch *badger.WriteBatch
-	last  []byte // key of the last item
-	err   error
+	config Config
+	db     *badger.DB
+	owner  *os.File
+	batch  *badger.WriteBatch
+	last   []byte // key of the last item
+	err    error
 }
 
 // Load returns what fills the store in c.Dir, which has none yet. Whatever happens it is to be closed. It holds the
@@ -75,7 +76,7 @@ func Load(c Config) (kv.Loader, error) {
 		return nil, err
 	}
 	// One timestamp for all: what comes later has a greater one.
-	return &loader{db: db, owner: owner, batch: db.NewWriteBatchAt(1)}, nil
+	return &loader{config: c, db: db, owner: owner, batch: db.NewWriteBatchAt(1)}, nil
 }
 
 // Put implements kv.Loader. The item is copied.
@@ -104,7 +105,7 @@ func (l *loader) Close() error {
 	} else {
 		l.err = translate("load", l.batch.Flush())
 	}
-	l.err = errors.Join(l.err, translate("load", l.db.Sync()), translate("close", l.db.Close()), l.owner.Close())
+	l.err = errors.Join(l.err, translate("load", l.db.Sync()), closeDB(l.db, l.config), l.owner.Close())
 	l.db = nil
 	return l.err
 }

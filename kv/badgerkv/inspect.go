@@ -57,7 +57,7 @@ func openDamaged(c Config) (db *badger.DB, err error) {
 
 // Close closes the engine.
 func (in *Inspection) Close() error {
-	return errors.Join(translate("close", in.s.db.Close()), in.s.owner.Close())
+	return errors.Join(closeDB(in.s.db, in.s.config), in.s.owner.Close())
 }
 
 // Get implements kv.Reader.

@@ -114,6 +114,12 @@ func openEngine(c Config) (*badger.DB, error) {
 	if err := removeUnborn(c.Dir); err != nil {
 		return nil, err
 	}
+	if err := checkWhole(c.Dir); err != nil {
+		return nil, err
+	}
+	if err := enter(c.Dir); err != nil {
+		return nil, err
+	}
 	db, err := badger.OpenManaged(c.options())
 	return db, translate("open", err)
 }
@@ -172,17 +178,28 @@ func (s *Store) Close() error {
 // ever; the process is about to exit then, and must not hang here.
 func (s *Store) closeEngine() error {
 	closed := make(chan error, 1)
-	go func() { closed <- s.db.Close() }()
+	go func() { closed <- closeDB(s.db, s.config) }()
 	var giveUp <-chan time.Time
 	if s.Err() != nil {
 		giveUp = time.After(10 * time.Second)
 	}
 	select {
 	case err := <-closed:
-		return translate("close", err)
+		return err
 	case <-giveUp:
 		return fmt.Errorf("badgerkv: close: %w", s.Err())
 	}
+}
+
+// closeDB closes Badger and notes which tables it leaves. On a full disk that note may find no room.
+func closeDB(db *badger.DB, c Config) error {
+	if err := db.Close(); err != nil {
+		return translate("close", err)
+	}
+	if err := leaveTables(c.Dir); err != nil {
+		c.Logger.Warn("the tables of the store could not be noted", "error", err)
+	}
+	return nil
 }
 
 // ready returns why a call that began now would be refused, or nil.

@@ -9,13 +9,14 @@ import (
 
 	"github.com/dgraph-io/badger/v4/fb"
 	"github.com/dgraph-io/badger/v4/pb"
+	badgertable "github.com/dgraph-io/badger/v4/table"
 	"github.com/dgraph-io/badger/v4/y"
 
 	"github.com/vivarium-run/vivarium/kv"
 )
 
-// CheckFiles reports tables whose bytes are not those that were written, by their own checksums. It is to be done
-// before Inspect: the engine trusts its tables, and ends the process over one that is damaged. What is in the log has
+// CheckFiles reports tables whose bytes are not those that were written, by their own checksums, and a manifest that
+// has lost some. Opening a store does the same, with a bound, and so does Inspect; this names all that is damaged. What is in the log has
 // no table yet; a damaged log ends where the damage is, as one does whose process was killed in the middle of a write.
 func CheckFiles(dir string, report kv.Report) error {
 	owner, err := lock(dir) // tables come and go while a host runs
@@ -23,12 +24,20 @@ func CheckFiles(dir string, report kv.Report) error {
 		return err
 	}
 	defer owner.Close()
-	tables, err := filepath.Glob(filepath.Join(dir, "*.sst"))
+	named, err := namedTables(dir)
+	if err == nil {
+		err = checkStopped(dir, named)
+	}
+	if errors.Is(err, kv.ErrCorrupt) {
+		report.Found("store/bad_manifest", filepath.Join(dir, manifestFile), "%v", err)
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("badgerkv: check: %w", err)
 	}
-	for _, name := range tables {
-		if err := checkTable(name); err != nil {
+	for _, id := range named {
+		name := badgertable.NewFilename(id, dir)
+		if _, err := checkTable(name, true); err != nil {
 			report.Found("store/bad_table", name, "%v", err)
 		}
 	}
@@ -50,7 +59,8 @@ var errTable = errors.New("it is cut off, or its lengths are wrong")
 // maxChecksum is the most that a checksum has, in bytes: two numbers with their tags.
 const maxChecksum = 32
 
-func checkTable(name string) (err error) {
+// checkTable returns the size of a table and what is wrong with it: with its index, and if all is set with its blocks.
+func checkTable(name string, all bool) (size int64, err error) {
 	defer func() {
 		if p := recover(); p != nil { // the index, whose checksum is right, was made by somebody
 			err = fmt.Errorf("%w: %v", errTable, p)
@@ -58,26 +68,33 @@ func checkTable(name string) (err error) {
 	}()
 	f, err := os.Open(name)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return err
+		return 0, err
 	}
 	t := table{f, info.Size()}
 	index, err := t.index()
 	if err != nil {
-		return fmt.Errorf("index: %w", err)
+		return t.size, fmt.Errorf("index: %w", err)
 	}
-	root := fb.GetRootAsTableIndex(index, 0)
-	for i := range root.OffsetsLength() {
+	if !all {
+		return t.size, nil
+	}
+	return t.size, t.blocks(fb.GetRootAsTableIndex(index, 0))
+}
+
+// blocks checks all blocks that the index names.
+func (t table) blocks(index *fb.TableIndex) error {
+	for i := range index.OffsetsLength() {
 		var b fb.BlockOffset
-		if !root.Offsets(&b, i) {
+		if !index.Offsets(&b, i) {
 			return errTable
 		}
 		if err := t.block(int64(b.Offset()), int64(b.Len())); err != nil {
-			return fmt.Errorf("block %d of %d: %w", i, root.OffsetsLength(), err)
+			return fmt.Errorf("block %d of %d: %w", i, index.OffsetsLength(), err)
 		}
 	}
 	return nil
