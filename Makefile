@@ -71,13 +71,14 @@ attack:
 	go test -count=1 -v -timeout 60m ./e2e/attack $(ATTACKFLAGS)
 
 # crash kills the store under load for many rounds, a host under load for as many, and a host at each step of each
-# kind of work, some of them twice; has each write of the store fail, and sees that hosts with faults of that kind are found
-# out. The suite has short forms. CRASHFLAGS=-crash.seed=N has the second kill at the same moments.
+# kind of work, some of them twice; has each write of the store fail, spoils each file of a data folder in each way,
+# and sees that hosts with faults of that kind are found out. The suite has short forms. CRASHFLAGS=-crash.seed=N has the second kill at the same moments.
 ROUNDS ?= 100
 STEPROUNDS ?= 2
 crash:
 	go test -count=1 -timeout 60m -run TestCrash ./kv/badgerkv -crash.rounds $(ROUNDS)
 	go test -count=1 -timeout 60m -v -run TestCrash ./e2e/endure -crash.rounds $(ROUNDS) $(CRASHFLAGS)
+	go test -count=1 -timeout 60m -run TestDamagedFiles ./e2e/endure -damage.all
 	go test -count=1 -timeout 60m -run TestNthWriteFails ./cmd/host -nth.all
 	go test -count=1 -timeout 60m -v -run TestCrashPoints ./actors/model -crash.rounds $(STEPROUNDS)
 
