@@ -154,7 +154,7 @@ func (m *mob) raw(ctx context.Context, r *rand.Rand) error {
 	})
 }
 
-// creates makes an actor whose creation writes the word down, and in half of the cases destroys it.
+// creates makes an actor whose creation writes the word down. Some are destroyed again, or destroy themselves.
 func (m *mob) creates(ctx context.Context, r *rand.Rand) error {
 	l, word := m.ledger, m.ledger.word()
 	d := &deed{word: word, at: place{"new " + word, l.item("log")}}
@@ -162,13 +162,19 @@ func (m *mob) creates(ctx context.Context, r *rand.Rand) error {
 	d.again = func(ctx context.Context) (string, error) {
 		return m.client.GetOrCreate("script", "new "+word).WithInput(input).Resolve(ctx)
 	}
-	if err := l.do(ctx, d, d.again); err != nil || r.Intn(2) == 0 {
+	how := r.Intn(3)
+	if err := l.do(ctx, d, d.again); err != nil || how == 0 {
 		return err
 	}
 	l.ends(d, 1)
-	if err := ask(ctx, m.client, client.Request{Method: "DELETE", Path: "/actors/" + d.answer}); err != nil {
-		return err
+	var err error
+	if how == 1 {
+		err = ask(ctx, m.client, client.Request{Method: "DELETE", Path: "/actors/" + d.answer})
+	} else {
+		_, err = m.call(ctx, m.handle(d.at.actor), []actorstest.Step{step("destroy")})
 	}
-	l.ends(d, 2)
-	return nil
+	if err == nil {
+		l.ends(d, 2)
+	}
+	return err
 }

@@ -147,6 +147,9 @@ func (l *ledger) missing(b books) (list []string) {
 		if !d.answered.IsZero() && own == 0 && d.end == 0 {
 			list = append(list, fmt.Sprintf("%s was acknowledged and is not in %v", d.word, d.at))
 		}
+		if d.end == 2 && own > 0 {
+			list = append(list, fmt.Sprintf("the actor of %s was ended and is there", d.word))
+		}
 		for _, p := range d.follows {
 			if have[p][d.word] < own {
 				list = append(list, fmt.Sprintf("%s is in %v and what follows from it is not in %v", d.word, d.at, p))
@@ -173,7 +176,7 @@ func (l *ledger) excess(b books) (list []string) {
 	for _, d := range l.deeds {
 		own := have[d.at][d.word]
 		know(d.at, d.word)
-		if own > 1 || own > 0 && d.end == 2 {
+		if own > 1 {
 			list = append(list, fmt.Sprintf("%s is in %v %d times", d.word, d.at, own))
 		}
 		for _, p := range d.follows {
