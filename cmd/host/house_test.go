@@ -17,24 +17,26 @@ const module = "github.com/vivarium-run/vivarium"
 // may lists, for each room of the house, which others its packages may import (not counting
 // themselves and the packages below them). Tests may import anything below cmd/host.
 var may = map[string][]string{
-	"kv":            {},
+	"kv":            {"internal/stats"},
 	"hostfuncs/abi": {},
 	"tenants":       {"kv", "hostfuncs/abi"},
 	"hostfuncs":     {"tenants", "hostfuncs/abi"},
-	"sandbox":       {"tenants", "hostfuncs/abi"},
-	"actors":        {"sandbox", "hostfuncs", "tenants", "kv", "hostfuncs/abi"},
+	"sandbox":       {"tenants", "hostfuncs/abi", "internal/stats"},
+	"actors":        {"sandbox", "hostfuncs", "tenants", "kv", "hostfuncs/abi", "internal/stats"},
 	"logtext":       {},
-	"api":           {"actors", "tenants", "hostfuncs/abi", "logtext"},
+	"api":           {"actors", "tenants", "hostfuncs/abi", "logtext", "internal/stats"},
 	"api/wire":      {"hostfuncs/abi"},
 	"client":        {"api/wire"}, // enters through the network
 	"guest-sdk":     {"hostfuncs/abi", "."},
 	"examples":      {"guest-sdk", "hostfuncs/abi"},
-	"cmd/host":      {"api", "client", "actors", "sandbox", "hostfuncs", "tenants", "kv", "hostfuncs/abi", "guest-sdk/guestbuild", "logtext", "."},
+	"cmd/host":      {"api", "client", "actors", "sandbox", "hostfuncs", "tenants", "kv", "hostfuncs/abi", "guest-sdk/guestbuild", "logtext", ".", "internal/stats"},
 	"bench":         {"api/wire"}, // enters through the network, in Rivet's encodings; its in-process part is a test
 	"bench/room":    {"guest-sdk"},
 	"e2e":           {}, // enters through the network, or by tests
 	"testkit":       {}, // joins what the house keeps apart, for tests of guests
 	".":             {},
+
+	"internal/stats": {},
 }
 
 // testSupport are packages for tests, which may join what the house keeps apart.
@@ -49,6 +51,7 @@ var alone = map[string]string{
 	"github.com/fxamacker/cbor":         "api/wire",
 	"github.com/gorilla/websocket":      "api",
 	"github.com/spf13":                  "cmd/host",
+	"github.com/prometheus":             "cmd/host",
 	"github.com/fsnotify":               "cmd/host",
 	"github.com/extism/go-pdk":          "guest-sdk",
 	"github.com/elastic/go-seccomp-bpf": "sandbox",
