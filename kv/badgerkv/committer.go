@@ -3,6 +3,7 @@ package badgerkv
 import (
 	"errors"
 	"runtime"
+	"time"
 
 	"github.com/dgraph-io/badger/v4"
 
@@ -71,11 +72,12 @@ func (s *Store) commitGroup(jobs []*job) {
 			s.fail(jobs, w.err)
 			return
 		}
-		ts := s.snaps.newest() + 1
+		ts, begun := s.snaps.newest()+1, time.Now()
 		if err := s.commit(txn, ts, n); err != nil {
 			s.fail(jobs, err)
 			return
 		}
+		s.stats.syncs.Since(begun)
 		s.stats.add(n, bytes)
 		s.publish(ts, jobs, verdicts)
 	}

@@ -69,6 +69,9 @@ func TestConcurrentCommitsShareASync(t *testing.T) {
 	if st.Groups != 2 || st.Commits != 100 || st.Bytes == 0 {
 		t.Errorf("got %+v, want 100 commits in 2 groups", st)
 	}
+	if st.Syncs.Count() != 2 || st.Syncs.Sum <= 0 || st.Waiting != 0 || st.FreeBytes != -1 || st.ReadOnly || st.Failed {
+		t.Errorf("got %+v, want 2 syncs in some time, and a store that nobody's disk bounds", st)
+	}
 }
 
 // done may be called only when the engine's synced commit has returned.

@@ -33,6 +33,14 @@ type classQueue struct {
 
 func (q *queue) empty() bool { return len(q.ring) == 0 }
 
+// len returns how many jobs wait.
+func (q *queue) len() (n int) {
+	for _, c := range q.ring {
+		n += len(c.jobs)
+	}
+	return n
+}
+
 func (q *queue) push(j *job) {
 	name := j.lease.Space.Class()
 	c := q.classes[name]

@@ -14,6 +14,7 @@ import (
 type space struct {
 	min   int64
 	level atomic.Int32
+	free  atomic.Int64 // when it was last looked at, for Stats; less than zero if nobody has
 }
 
 // Levels, each with less room than the one before.
@@ -74,6 +75,7 @@ func (s *Store) lookAtSpace() error {
 	if err != nil {
 		return fmt.Errorf("badgerkv: look at free space: %w", err)
 	}
+	s.space.free.Store(free)
 	before := s.space.level.Load()
 	now := levelOf(before, free, s.space.min)
 	if s.space.level.Store(now); now == before {
@@ -117,6 +119,7 @@ func (s *Store) spaceLoop() {
 
 // enterSpace looks for the first time, before anything is written.
 func (s *Store) enterSpace() error {
+	s.space.free.Store(-1)
 	if s.space.min = s.config.MinFree; s.space.min == 0 {
 		return nil
 	}

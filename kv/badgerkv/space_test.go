@@ -88,6 +88,9 @@ func TestFullDisk(t *testing.T) {
 	if err := s.Writable(); !errors.Is(err, kv.ErrReadOnly) {
 		t.Errorf("writable: %v", err)
 	}
+	if st := s.Stats(); !st.ReadOnly || st.FreeBytes != 999 || st.MinFree != 1000 {
+		t.Errorf("a full disk is told as %+v", st)
+	}
 	if err := <-submit(s, la, 2, put("k", "2")); !errors.Is(err, kv.ErrReadOnly) {
 		t.Errorf("a delta on a full disk: %v", err)
 	}
