@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 
@@ -247,10 +245,7 @@ func (v *Version) keepShell(i *Instance) bool {
 
 // dropShells frees the instances that wait for an actor, of all versions.
 func (s *Sandbox) dropShells() {
-	s.mu.Lock()
-	versions := slices.Collect(maps.Values(s.versions))
-	s.mu.Unlock()
-	for _, v := range versions {
+	for _, v := range s.all() {
 		for i := v.takeShell(); i != nil; i = v.takeShell() {
 			i.drop()
 		}

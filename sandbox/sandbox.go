@@ -233,21 +233,6 @@ func (s *Sandbox) Close() error {
 	return errors.Join(errs...)
 }
 
-// Stats is what a sandbox holds at one moment.
-type Stats struct {
-	Memories    int // linear memories, of instances and idle shells
-	Images      int
-	Mappings    int
-	MappedBytes int64 // address space, far above the RAM in use
-	Waiting     int   // guests that wait for a slot
-}
-
-// Stats returns what the sandbox holds.
-func (s *Sandbox) Stats() Stats {
-	a := s.arena.Stats()
-	return Stats{Memories: a.Memories, Images: a.Images, Mappings: a.Mappings, MappedBytes: a.MappedBytes, Waiting: s.slots.Waiting()}
-}
-
 // compileNice is the priority of compile workers: a tenth of a processor that others want too. At the
 // lowest, 19, a busy machine gives them so little that an upload does not end.
 const compileNice = 10

@@ -134,6 +134,7 @@ type Compiler struct {
 	lock        *os.File
 	gate        *gate
 	verified    verifier
+	runs        runs
 
 	ctx    context.Context // ends when the Compiler is closed
 	cancel context.CancelFunc

@@ -193,6 +193,9 @@ func TestRefused(t *testing.T) {
 		})
 	}
 	wantEmpty(t, c)
+	if ended, _ := c.Stats(); ended["refused"] != 4 || len(ended) != 1 { // the large one gets no worker
+		t.Errorf("the workers ended as %v", ended)
+	}
 }
 
 // wantKind checks an error and that its texts are fit for a client and a log.

@@ -3,6 +3,7 @@ package compile
 import (
 	"context"
 	"errors"
+	"time"
 )
 
 // flight is one compilation with all the calls that wait for it. It belongs to no class until one of
@@ -76,7 +77,9 @@ func (c *Compiler) start(f *flight, t *ticket, wasm []byte) {
 		go func() {
 			defer c.wg.Done()
 			defer c.gate.leave(t)
+			begun := time.Now()
 			f.entry, f.err = c.compile(f.ctx, f.name, wasm)
+			c.runs.count(begun, f.err)
 			c.land(f)
 		}()
 	}

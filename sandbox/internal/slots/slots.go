@@ -2,7 +2,8 @@
 //
 // It owns who may run guest code right now: a fixed number of slots, handed out round robin by
 // class (a namespace), so that a class with a thousand busy actors gets no more than its share
-// while another waits. It knows nothing of guests and of time.
+// while another waits. It knows nothing of guests, and of time only
+// how long was waited.
 //
 // Its one invariant: no more than the given number of slots are held, and a free slot never
 // coexists with a waiter.
@@ -11,11 +12,15 @@ package slots
 import (
 	"context"
 	"sync"
+	"time"
+
+	"github.com/vivarium-run/vivarium/internal/stats"
 )
 
 // Slots hands out slots. Safe for concurrent use.
 type Slots struct {
 	weight func(class string) int
+	waits  stats.Times // of those who got a slot
 
 	mu      sync.Mutex // guards the fields below
 	free    int
@@ -50,6 +55,7 @@ func (s *Slots) Acquire(ctx context.Context, name string) error {
 	if s.free > 0 {
 		s.free--
 		s.mu.Unlock()
+		s.waits.Add(0)
 		return nil
 	}
 	w := s.waitLocked(name)
@@ -119,8 +125,10 @@ func (s *Slots) passLocked() {
 
 // await returns when w has its slot. If ctx ends first the caller has none.
 func (s *Slots) await(ctx context.Context, w *waiter) error {
+	begun := time.Now()
 	select {
 	case <-w.granted:
+		s.waits.Since(begun)
 		return nil
 	case <-ctx.Done():
 	}
@@ -149,3 +157,6 @@ func (s *Slots) Waiting() int {
 	}
 	return n
 }
+
+// Waits returns how long those waited who got a slot.
+func (s *Slots) Waits() stats.Spread { return s.waits.Read() }
