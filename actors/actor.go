@@ -204,6 +204,7 @@ func (a *actor) takeDue() *entry {
 		if !ok {
 			return nil
 		}
+		a.noteDelay(key)
 		e, err := a.workOn(key)
 		if err != nil {
 			a.h.cfg.Logger.Error("cannot do what is due", "tenant", a.id.Namespace, "actor", a.id, "error", err)
@@ -351,6 +352,7 @@ func (a *actor) serve(e *entry) bool {
 	if err == nil {
 		err = a.runTurn(e)
 	} else {
+		a.h.stats.turns[0].Add(int(abi.CodeOf(err)))
 		e.answer(Reply{}, err)
 	}
 	a.putBack(e, err)

@@ -201,6 +201,11 @@ func (g *agenda) take(now time.Time) (key string, ok bool) {
 	return it.key, true
 }
 
+// delay returns for how long a row has been due.
+func (g *agenda) delay(key string, now time.Time) time.Duration {
+	return now.Sub(time.UnixMilli(g.items[key].due))
+}
+
 // seize makes a row busy that waits, and reports whether it did.
 func (g *agenda) seize(key string, now time.Time) bool {
 	it := g.items[key]

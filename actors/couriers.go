@@ -97,7 +97,12 @@ func (a *actor) doTask(name, row []byte) (*entry, error) {
 	a.couriers.add(id, c)
 	life := a.generation()
 	a.whenDurable(func() {
-		a.h.couriers.Go(func() { defer a.couriers.done(c); c.run(life) })
+		a.h.stats.couriers.Add(1)
+		a.h.couriers.Go(func() {
+			defer a.h.stats.couriers.Add(-1)
+			defer a.couriers.done(c)
+			c.run(life)
+		})
 	}, func() { a.couriers.done(c); c.free() })
 	return nil, nil
 }

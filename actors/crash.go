@@ -33,11 +33,14 @@ type crash struct {
 func (a *actor) crashed(err error) {
 	switch abi.CodeOf(err) {
 	case abi.CodeActorTrapped, abi.CodeGasExhausted, abi.CodeActionTimedOut, abi.CodeTooManyHostCalls:
-		a.h.crashes.add(a.id, a.h.now())
+		if a.h.crashes.add(a.id, a.h.now()) {
+			a.h.stats.loops.Add(1)
+		}
 	}
 }
 
-func (c *crashes) add(id tenants.ActorID, now time.Time) {
+// add counts a crash, and reports whether a loop begins with it.
+func (c *crashes) add(id tenants.ActorID, now time.Time) (begins bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.sweepLocked(now)
@@ -59,6 +62,19 @@ func (c *crashes) add(id tenants.ActorID, now time.Time) {
 		one.until = now.Add(min(crashRest<<min(one.loop, 16), crashMost))
 		one.loop++
 	}
+	return one.loop == 1
+}
+
+// looping returns how many actors are left alone.
+func (c *crashes) looping(now time.Time) (n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, one := range c.of {
+		if now.Before(one.until) {
+			n++
+		}
+	}
+	return n
 }
 
 // sweepLocked forgets actors that have been quiet.

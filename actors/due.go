@@ -126,6 +126,13 @@ func (a *actor) takeUpAgain() {
 	}
 }
 
+// noteDelay counts how late a schedule is that is taken up.
+func (a *actor) noteDelay(key string) {
+	if agendaKind(key[1]) == agendaSchedule {
+		a.h.stats.late.Add(a.agenda.delay(key, a.h.now()))
+	}
+}
+
 // leaveWork hands what the actor has not done to the alarm.
 func (a *actor) leaveWork() {
 	next, now := a.agenda.due(), a.h.now()

@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"context"
 	"sync"
+	"sync/atomic"
 
 	"github.com/vivarium-run/vivarium/tenants"
 )
@@ -13,6 +14,7 @@ import (
 type feed[T any] struct {
 	number func(*T, uint64) // writes a line's number
 	size   func(T) int      // bytes that a line holds
+	missed *atomic.Uint64   // lines that readers were too slow for, in all feeds
 
 	mu     sync.Mutex // guards the fields below
 	seq    uint64     // of the newest line
@@ -49,6 +51,7 @@ func (f *feed[T]) add(line T, keep bool) int {
 		select {
 		case ch <- line:
 		default: // too slow: the gap shows in the numbers
+			f.missed.Add(1)
 		}
 	}
 	return f.bytes - before
@@ -94,6 +97,7 @@ type feeds[T any] struct {
 	size   func(T) int
 	keep   bool // lines for readers that come later
 	limit  int  // bytes in all
+	missed atomic.Uint64
 
 	mu     sync.Mutex // guards the fields below
 	actors map[tenants.ActorID]*list.Element
@@ -124,7 +128,7 @@ func (s *feeds[T]) of(id tenants.ActorID, create bool) *namedFeed[T] {
 	if !create {
 		return nil
 	}
-	f := &namedFeed[T]{feed: feed[T]{number: s.number, size: s.size}, id: id}
+	f := &namedFeed[T]{feed: feed[T]{number: s.number, size: s.size, missed: &s.missed}, id: id}
 	s.actors[id] = s.recent.PushBack(f)
 	s.bytes += feedCost
 	return f

@@ -108,6 +108,9 @@ func TestFetchNeedsAGrant(t *testing.T) {
 	if code := lastCode(t, s, foreign, step("fetch", get(url), "")); code != abi.CodeEgressDenied {
 		t.Errorf("a grant of another namespace: %v", code)
 	}
+	if st := s.Host.Stats(); st.Fetches["answered"] != 2 || st.Fetches["egress/denied"] == 0 || st.FetchesOpen != 0 || len(st.Fetches) != 2 {
+		t.Errorf("the fetches are told as %v, %d open", st.Fetches, st.FetchesOpen)
+	}
 }
 
 // Addresses that are nobody's business stay out of reach through the whole path, whatever is granted.

@@ -106,6 +106,9 @@ func TestCrashLoop(t *testing.T) {
 	if e := abi.AsError(err); e.Code != abi.CodeCrashLoop || e.Retry < time.Second {
 		t.Errorf("a crashing actor gives %v, retry %v", err, e.Retry)
 	}
+	if st := s.Host.Stats(); st.CrashLoops != 1 || st.InCrashLoop != 1 {
+		t.Errorf("%d loops began and %d go on, want one of each", st.CrashLoops, st.InCrashLoop)
+	}
 	other := s.Actor(tenants.Default, "hooked", "good")
 	if s.Host.CrashLoop(bad).IsZero() || !s.Host.CrashLoop(other).IsZero() {
 		t.Error("the wrong actor is left alone")

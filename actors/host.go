@@ -117,6 +117,7 @@ type Host struct {
 	crashes   crashes
 	living    sync.WaitGroup // goroutines of actors, also of those that are forgotten and not yet gone
 	checkers  checkers
+	stats     counters
 	egress    *egress.Client
 	couriers  sync.WaitGroup // of tasks; they end with ctx
 	small     *rooms
@@ -333,6 +334,9 @@ func (h *Host) put(ctx context.Context, id tenants.ActorID, e *entry) error {
 			return err
 		}
 		err = a.mail.put(e)
+		if errors.Is(err, errMailboxFull) {
+			h.stats.full.Add(1)
+		}
 		if !errors.Is(err, errAsleep) {
 			return err
 		}

@@ -176,6 +176,13 @@ func (s *instances) unpark(a *actor) {
 	}
 }
 
+// queued returns how many wait for a place.
+func (s *instances) queued() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.waiting)
+}
+
 // count returns how many instances live.
 func (s *instances) count() int {
 	s.mu.Lock()

@@ -177,6 +177,9 @@ func TestMailboxIsBounded(t *testing.T) {
 			t.Fatalf("answer before the commit: %s %v", o.out, o.err)
 		}
 	}
+	if n := g.Host.Stats().MailboxesFull; n != extra {
+		t.Errorf("%d refusals are told, want %d", n, extra)
+	}
 	g.gate.Resume()
 	sum := 0
 	for range running + waiting {

@@ -123,10 +123,12 @@ func (t *turn) print(stream int, line []byte) {
 // line adds a line of the guest's to the log, within the turn's limit.
 func (t *turn) line(level, source string, text []byte) {
 	if t.logBytes > abi.MaxLog {
+		t.a.h.stats.cutLogs.Add(1)
 		return
 	}
 	if t.logBytes += len(text) + 1; t.logBytes > abi.MaxLog {
 		t.a.log("warn", "host", "the turn logs more than 256 KiB: the rest is left out")
+		t.a.h.stats.cutLogs.Add(1)
 		return
 	}
 	t.a.log(level, source, string(text[:min(len(text), abi.MaxErrorText)]))

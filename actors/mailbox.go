@@ -45,7 +45,7 @@ func (m *mailbox) put(e *entry) error {
 	}
 	if e.outside {
 		if m.outside >= maxMailbox {
-			return &abi.Error{Code: abi.CodeActorOverloaded, Retry: time.Second}
+			return errMailboxFull
 		}
 		m.outside++
 	}
@@ -61,6 +61,8 @@ func (m *mailbox) put(e *entry) error {
 	m.signal()
 	return nil
 }
+
+var errMailboxFull = &abi.Error{Code: abi.CodeActorOverloaded, Retry: time.Second}
 
 // errKilled is the cause of the end of a turn whose actor is being killed.
 var errKilled = errors.New("actors: killed in the middle of a turn")

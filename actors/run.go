@@ -54,6 +54,7 @@ func (a *actor) runTurn(e *entry) error {
 	}
 	t.end()
 	failpoint.Reach(failpoint.TurnRan)
+	a.h.stats.ran(t, err)
 	if err != nil {
 		a.tally.Add(tenants.UsedFailures, 1)
 		return a.fail(e, t, err)
@@ -151,8 +152,8 @@ func (a *actor) begin(ctx context.Context, e *entry) *turn {
 	a.requests.number(e.request)
 	changes := &kv.Overlay{}
 	t := &turn{
-		Nothing: hostfuncs.Nothing{Err: errNotYet},
-		a:       a, ctx: ctx, entry: e, number: a.turns, now: a.clock, varBytes: a.varBytes, changes: changes,
+		Nothing: hostfuncs.Nothing{Err: errNotYet}, begun: time.Now(),
+		a: a, ctx: ctx, entry: e, number: a.turns, now: a.clock, varBytes: a.varBytes, changes: changes,
 		// The layers are taken BEFORE any snapshot of the store is opened.
 		view: kv.View{Layers: a.flight.layers(changes), Store: a.h.cfg.Store, Space: a.id.Space()},
 	}
@@ -253,7 +254,7 @@ func (t *turn) runGuest(k *ask) (Reply, error) {
 	if err := a.ensureInstance(t); err != nil {
 		return Reply{}, err
 	}
-	t.guest = true
+	t.guest, t.asked = true, k.Kind
 	defer t.within(a.turnTime(k.Kind))()
 	a.instance.Limit(a.turnGas(t.entry.limit))
 	if a.version.Plain {
@@ -323,6 +324,7 @@ func (a *actor) call(c *hostfuncs.Call, export string) (int32, error) {
 	n, err := a.instance.Call(c, export)
 	a.turn.entry.used.Add(a.instance.Used())
 	a.tally.Add(tenants.UsedGas, a.instance.Used())
+	a.h.stats.gas.Add(uint64(a.instance.Used()))
 	a.count(a.instance.Used())
 	if err != nil {
 		if !a.instance.Whole() {

@@ -21,6 +21,7 @@ type turn struct {
 	ctx    context.Context
 	entry  *entry
 	number uint64
+	begun  time.Time // by the machine's clock
 	now    time.Time
 	random *rand.ChaCha8 // made when first asked for
 
@@ -30,6 +31,7 @@ type turn struct {
 	effects     []func()        // what happens outside once the turn is durable, in order; see outbox
 	undo        []func()        // what is taken back if it never is
 	guest       bool            // the guest ran
+	asked       abi.Kind        // what for; zero if it did not
 	cut         error           // why a read was cut off; the turn then fails, even if the guest ends well
 	open        bool            // the request stays open
 	replied     bool            // the operation reply has answered it

@@ -45,6 +45,7 @@ type Report struct {
 // Upload takes a module through its pipeline, each step of which may refuse it: stage to disk,
 // check, compile, link, probe, publish. created is false if the same bytes were a version already.
 func (h *Host) Upload(ctx context.Context, ns tenants.ID, wasm io.Reader, o UploadOptions) (v tenants.Version, r Report, created bool, err error) {
+	defer func() { h.stats.countUpload(created, err) }()
 	if err := h.Ready(); err != nil {
 		return v, r, false, err
 	}

@@ -69,16 +69,16 @@ func (s *Spread) Count() (n uint64) {
 
 // Table counts by a small number, such as a code. The zero value is empty. Safe for concurrent use.
 type Table struct {
-	counts [tableSize]atomic.Uint64
+	counts [TableSize]atomic.Uint64
 }
 
-// tableSize bounds the numbers of a Table; the last place is for all that are beyond.
-const tableSize = 128
+// TableSize bounds the numbers of a Table; the last place is for all that are beyond.
+const TableSize = 256
 
 // Add counts one of number i.
 func (t *Table) Add(i int) {
-	if i < 0 || i >= tableSize {
-		i = tableSize - 1
+	if i < 0 || i >= TableSize {
+		i = TableSize - 1
 	}
 	t.counts[i].Add(1)
 }

@@ -30,12 +30,12 @@ func TestTimes(t *testing.T) {
 
 func TestTableTakesAnyNumber(t *testing.T) {
 	var table Table
-	for _, i := range []int{0, 3, 3, tableSize - 1, tableSize, 1 << 40, -1} {
+	for _, i := range []int{0, 3, 3, TableSize - 1, TableSize, 1 << 40, -1} {
 		table.Add(i)
 	}
 	got := map[int]uint64{}
 	table.Each(func(i int, n uint64) { got[i] = n })
-	if len(got) != 3 || got[0] != 1 || got[3] != 2 || got[tableSize-1] != 4 {
+	if len(got) != 3 || got[0] != 1 || got[3] != 2 || got[TableSize-1] != 4 {
 		t.Errorf("got %v", got)
 	}
 }

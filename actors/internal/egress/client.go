@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
+	"github.com/vivarium-run/vivarium/internal/stats"
 )
 
 // Client fetches for guests. It is safe for concurrent use.
@@ -17,6 +18,7 @@ type Client struct {
 	dialer  *dialer
 	classes *classes
 	closing sync.Once
+	ended   stats.Table // requests by code, zero for an answer; see Stats
 }
 
 // New returns a client. It must be closed.
@@ -75,7 +77,12 @@ func (c *Client) Close() { c.closing.Do(c.classes.close) }
 // the guest may know, CodeResponseTooLarge, and CodeInvalidArgument for a malformed request. If ctx
 // ends, before the answer or in its body, the error is the cause of ctx, for the caller to name.
 // f.Stream is the caller's. The request's body is copied.
-func (c *Client) Do(ctx context.Context, class string, p Policy, f abi.FetchRequest, body []byte) (*Response, error) {
+func (c *Client) Do(ctx context.Context, class string, p Policy, f abi.FetchRequest, body []byte) (res *Response, err error) {
+	defer func() { c.count(err) }()
+	return c.do(ctx, class, p, f, body)
+}
+
+func (c *Client) do(ctx context.Context, class string, p Policy, f abi.FetchRequest, body []byte) (*Response, error) {
 	r, err := c.newRequest(p, f, body)
 	if err != nil {
 		return nil, c.note(ctx, class, err)
