@@ -20,6 +20,14 @@ const headerNamespace = "X-Rivet-Namespace"
 // who and ns. The order matters: who has no valid token learns nothing else, and who lacks the
 // right does not learn which namespaces exist. What the token is limited to comes last.
 func (s *Server) authenticate(q *request) error {
+	err := s.identify(q)
+	if c := abi.CodeOf(err); c == abi.CodeUnauthenticated || c == abi.CodeForbidden || c == abi.CodeOriginDenied {
+		s.stats.auth.Add(int(c))
+	}
+	return err
+}
+
+func (s *Server) identify(q *request) error {
 	if len(q.route.rights) == 0 {
 		return nil
 	}

@@ -442,6 +442,10 @@ func TestSlowSocket(t *testing.T) {
 		quick.want(msgEvent("e", payload))
 	}
 	kvtest.Eventually(t, "the slow one is gone", func() bool { return l.conns(id) == 1 })
+	st := l.srv.Stats()
+	if st.SocketsOpened != 2 || st.SlowReaders != 1 || st.FramesIn < 4 || st.FramesOut < events || st.BytesOut < events*200<<10 || st.BytesIn == 0 {
+		t.Errorf("the sockets are told as %+v", st)
+	}
 	quick.send(msgAction(1, "nop", "[]"))
 	quick.want(msgResponse(1, `["$Undefined",0]`))
 }

@@ -43,6 +43,7 @@ func (s *Server) edge(next echo.HandlerFunc) echo.HandlerFunc {
 			_ = http.NewResponseController(w.Writer).SetReadDeadline(time.Now().Add(s.cfg.BodyTimeout))
 		}
 		defer s.logAccess(r, w, start)
+		defer s.stats.count(c, s.now, start)
 		if setCORS(h, r) && r.Method == http.MethodOptions {
 			preflight(h, r)
 			w.WriteHeader(http.StatusNoContent)

@@ -102,8 +102,9 @@ func fromEcho(he *echo.HTTPError) error {
 	return abi.Wrap(abi.CodeInternal, he)
 }
 
-// logError writes the whole chain: as an error if we are at fault, else at debug.
+// logError counts an error and writes the whole chain: as an error if we are at fault, else at debug.
 func (s *Server) logError(e *abi.Error, r *http.Request, w *echo.Response) {
+	s.stats.errors.Add(int(e.Code))
 	level := slog.LevelDebug
 	if statusOf(e.Code) == http.StatusInternalServerError {
 		level = slog.LevelError

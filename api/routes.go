@@ -54,6 +54,7 @@ func routes() []route {
 		{"GET", "/healthz", public, nothing, 0, (*Server).getHealth},
 		{"GET", "/readyz", public, nothing, 0, (*Server).getReady},
 		{"GET", "/metadata", public, nothing, 0, (*Server).getMetadata},
+		{"GET", "/metrics", operate, whole, 0, (*Server).getMetrics},
 
 		{"GET", "/namespaces", read, nothing, 0, (*Server).listNamespaces},
 		{"POST", "/namespaces", operate, whole, smallBody, (*Server).createNamespace},

@@ -51,6 +51,8 @@ type Config struct {
 	// Audit takes what operators, admins and deployers do: whole lines of JSON, each in one call. While it fails they can
 	// do nothing. Nil means that the lines are in the log only.
 	Audit io.Writer
+	// Metrics answers GET /metrics; nil means that there are none.
+	Metrics http.Handler
 
 	Logger  *slog.Logger // nil discards
 	Version string       // of this host, for GET /metadata
@@ -159,6 +161,7 @@ type Server struct {
 	handler http.Handler
 	http    *http.Server
 
+	stats      *counters
 	sockets    sockets
 	holds      holds
 	proxies    proxies
@@ -186,6 +189,7 @@ func newServer(cfg Config, h host) (*Server, error) {
 	s := &Server{cfg: cfg, host: h, log: cfg.Logger, now: time.Now, closing: make(chan struct{}), holds: holds{first: cfg.RejectDelay}, proxies: cfg.TrustedProxies}
 	s.auditor = auditor{file: cfg.Audit, log: s.log, now: func() time.Time { return s.now() }}
 	s.tokens = tenants.NewTokens(cfg.Keyring, cfg.Registry, h.FetchKeys)
+	s.stats = newCounters(routes())
 	s.handler = s.router()
 	s.http = &http.Server{
 		Handler:           s.handler,

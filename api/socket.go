@@ -21,6 +21,7 @@ import (
 type socket struct {
 	ws    *websocket.Conn
 	line  *lineConn
+	stats *traffic
 	limit int64 // bytes of a message; the reader's
 
 	mu       sync.Mutex    // guards the fields below
@@ -68,8 +69,8 @@ const (
 )
 
 // newSocket returns the socket of an upgraded connection.
-func newSocket(ws *websocket.Conn, w *lineConn, interval, pong time.Duration) *socket {
-	k := &socket{ws: ws, line: w, interval: interval, pong: pong, limit: abi.MaxSocketMessage}
+func newSocket(ws *websocket.Conn, w *lineConn, t *traffic, interval, pong time.Duration) *socket {
+	k := &socket{ws: ws, line: w, stats: t, interval: interval, pong: pong, limit: abi.MaxSocketMessage}
 	k.still.L = &k.mu
 	ws.SetPongHandler(func(string) error { k.heard(); return nil })
 	ws.SetPingHandler(func(data string) error {
@@ -118,6 +119,7 @@ func (k *socket) send(f []byte) {
 	case k.closed:
 	case len(k.queue) >= maxQueued, len(k.queue) > 0 && k.bytes+len(f) > maxQueuedBytes:
 		k.queue, k.bytes = nil, 0
+		k.stats.slow.Add(1)
 		k.closeLocked(ending{closeTooSlow, "ws.too_slow"})
 	default:
 		k.pushLocked(f)
@@ -174,6 +176,8 @@ func (k *socket) write() {
 	defer k.mu.Unlock()
 	for len(k.queue) > 0 {
 		batch := k.queue
+		k.stats.framesOut.Add(uint64(len(batch)))
+		k.stats.bytesOut.Add(uint64(k.bytes))
 		k.queue, k.bytes, k.since = nil, 0, time.Now()
 		k.mu.Unlock()
 		err := k.line.writeFrames(batch)
@@ -215,6 +219,8 @@ func (k *socket) read() (data []byte, text bool, err error) {
 	}
 	data, err = io.ReadAll(io.LimitReader(r, k.limit+1))
 	text = kind == websocket.TextMessage
+	k.stats.framesIn.Add(1)
+	k.stats.bytesIn.Add(uint64(len(data)))
 	switch {
 	case err != nil:
 		return nil, false, err

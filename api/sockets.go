@@ -37,6 +37,13 @@ func (s *sockets) remove(k *socket) {
 	s.wg.Done()
 }
 
+// count returns how many are served.
+func (s *sockets) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.all)
+}
+
 // goAway ends all within a time: not at once, since their clients come back.
 func (s *sockets) goAway(within time.Duration) {
 	s.mu.Lock()

@@ -121,7 +121,8 @@ func (s *Server) upgrade(w *echo.Response, q *request, protocol string) (*socket
 	case err != nil:
 		return nil, nil // the connection is gone already
 	}
-	return newSocket(ws, h.line, s.cfg.PingInterval, s.cfg.PongTimeout), nil
+	s.stats.lines.opened.Add(1)
+	return newSocket(ws, h.line, &s.stats.lines, s.cfg.PingInterval, s.cfg.PongTimeout), nil
 }
 
 // hijacker puts a lineConn under what the library gets.
