@@ -96,7 +96,9 @@ func (t *turn) fetchRequest(doc, body []byte) (f abi.FetchRequest, p egress.Poli
 		return f, p, abi.Errorf(abi.CodeBodyTooLarge, "the body is larger than %d bytes", abi.MaxFetchBody)
 	}
 	if p, err = t.a.h.policy(t.a.id.Namespace, t.a.version, &t.a.record); err == nil {
-		err = p.Check(f.URL)
+		if err = p.Check(f.URL); err != nil {
+			t.a.h.egress.Refused(err)
+		}
 	}
 	return f, p, err
 }

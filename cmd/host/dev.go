@@ -106,7 +106,7 @@ func (d *dev) run(ctx context.Context, level string) error {
 		return err
 	}
 	d.node, err = startNode(nodeConfig{
-		data: d.flags.data, minFree: d.flags.minFree, listen: d.flags.listen, key: key, dev: true, onLog: d.guestLine, log: log,
+		data: d.flags.data, minFree: d.flags.minFree, listen: d.flags.listen, metrics: d.flags.metrics, key: key, dev: true, onLog: d.guestLine, log: log,
 		allowLoopback: append(d.env.loopback(), d.flags.allowLoopback...), vault: vault, env: d.env,
 	})
 	if err != nil {

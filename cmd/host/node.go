@@ -18,6 +18,7 @@ import (
 
 	"github.com/vivarium-run/vivarium/actors"
 	"github.com/vivarium-run/vivarium/api"
+	"github.com/vivarium-run/vivarium/cmd/host/internal/metrics"
 	"github.com/vivarium-run/vivarium/kv"
 	"github.com/vivarium-run/vivarium/kv/badgerkv"
 	"github.com/vivarium-run/vivarium/sandbox"
@@ -34,13 +35,15 @@ type node struct {
 	scheme   string       // http or https
 	plain    net.Listener // beside one with TLS; nil if there is none
 	redirect *http.Server // serves plain
+	scrapes  net.Listener // for the metrics; nil if they are at the public port only
+	scraped  *http.Server // serves scrapes
 	acme     *acme        // nil if certificates come another way
 	store    kv.Store
 	registry *tenants.Registry
 	sandbox  *sandbox.Sandbox
 	actors   *actors.Host
 	api      *api.Server
-	served   chan error // gets a value when a server has ended, of two at most
+	served   chan error // gets a value when a server has ended, of three at most
 
 	backingUp sync.Mutex // held while a backup is taken
 	idle      func()     // ends what gives memory back, and waits for it; nil if it was not begun
@@ -57,6 +60,7 @@ type nodeConfig struct {
 	publicURL    *url.URL // that clients are told; nil is none
 	proxies      []netip.Prefix
 	httpListen   string       // beside HTTPS; empty is none
+	metrics      string       // address of a listener for the metrics alone; empty is none
 	tls          *certificate // for HTTPS; or
 	acme         *acmeConfig  // both nil for plain HTTP
 	plans        tenants.Plans
@@ -75,7 +79,7 @@ type nodeConfig struct {
 // startNode opens the parts from the bottom up and serves. The address is taken first, so that a
 // second host fails before it touches the data.
 func startNode(c nodeConfig) (n *node, err error) {
-	n = &node{log: c.log, scheme: "http", served: make(chan error, 2)}
+	n = &node{log: c.log, scheme: "http", served: make(chan error, 3)}
 	defer func() {
 		if err != nil {
 			n.close()
@@ -90,6 +94,11 @@ func startNode(c nodeConfig) (n *node, err error) {
 	}
 	if c.httpListen != "" {
 		if n.plain, err = net.Listen("tcp", c.httpListen); err != nil {
+			return n, err
+		}
+	}
+	if c.metrics != "" {
+		if n.scrapes, err = net.Listen("tcp", c.metrics); err != nil {
 			return n, err
 		}
 	}
@@ -131,14 +140,20 @@ func startNode(c nodeConfig) (n *node, err error) {
 	if err != nil {
 		return n, err
 	}
+	told := metrics.Handler(n.sources(store))
 	if n.api, err = api.New(api.Config{
-		Actors: n.actors, Registry: n.registry, Keyring: keyring, Dev: c.dev, Backup: n.backup, Export: n.exportActor, Import: n.importActor, Audit: c.audit, Logger: c.log, Version: version(),
+		Actors: n.actors, Registry: n.registry, Keyring: keyring, Dev: c.dev, Backup: n.backup, Export: n.exportActor, Import: n.importActor, Audit: c.audit,
+		Metrics: told, Logger: c.log, Version: version(),
 		PublicURL: c.publicURL, TrustedProxies: c.proxies,
 	}); err != nil {
 		return n, err
 	}
 	if err := n.serve(c); err != nil {
 		return n, err
+	}
+	if n.scrapes != nil {
+		n.scraped = metricsServer(told, c.log)
+		go func() { n.served <- n.scraped.Serve(n.scrapes) }() // ends with close
 	}
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	go func() { defer close(stopped); returnMemory(stop) }()
@@ -171,15 +186,12 @@ func (n *node) serve(c nodeConfig) (err error) {
 
 // plainAddr is where the node listens beside TLS, nil if it does not.
 func (n *node) plainAddr() net.Addr {
-	if n.plain == nil {
-		return nil
-	}
-	return n.plain.Addr()
+	return addrOf(n.plain)
 }
 
 // ownAddrs are the addresses on which the process listens.
 func (n *node) ownAddrs() (own []netip.AddrPort) {
-	for _, addr := range []net.Addr{n.listener.Addr(), n.plainAddr()} {
+	for _, addr := range []net.Addr{n.listener.Addr(), n.plainAddr(), addrOf(n.scrapes)} {
 		if a, ok := addr.(*net.TCPAddr); ok {
 			own = append(own, a.AddrPort())
 		}
@@ -234,8 +246,10 @@ func (n *node) close() error {
 	if n.idle != nil {
 		n.idle()
 	}
-	if n.redirect != nil {
-		n.redirect.Close()
+	for _, s := range []*http.Server{n.redirect, n.scraped} {
+		if s != nil {
+			s.Close()
+		}
 	}
 	if n.acme != nil {
 		n.acme.close()
@@ -252,7 +266,7 @@ func (n *node) close() error {
 	if n.store != nil {
 		errs = append(errs, n.store.Close())
 	}
-	for _, l := range []net.Listener{n.listener, n.plain} {
+	for _, l := range []net.Listener{n.listener, n.plain, n.scrapes} {
 		if l != nil {
 			l.Close() // the server may have closed it already
 		}

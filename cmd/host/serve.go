@@ -43,7 +43,7 @@ func serveCommand(ui *ui) *cobra.Command {
 				return err
 			}
 			c := nodeConfig{
-				plans: plans, data: f.data, minFree: f.minFree, listen: f.listen, allowLoopback: f.allowLoopback, key: keys[0], oldKeys: keys[1:],
+				plans: plans, data: f.data, minFree: f.minFree, listen: f.listen, metrics: f.metrics, allowLoopback: f.allowLoopback, key: keys[0], oldKeys: keys[1:],
 				vault: vault, rotating: secrets.old != "", log: log,
 			}
 			if err := edge.apply(&c); err != nil {
@@ -58,7 +58,7 @@ func serveCommand(ui *ui) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			log.Info("listening", "url", n.url(), "public", edge.publicURL, "data", f.data, "version", version())
+			log.Info("listening", "url", n.url(), "public", edge.publicURL, "metrics", addrOf(n.scrapes), "data", f.data, "version", version())
 			return n.wait(cmd.Context())
 		},
 	}

@@ -10,6 +10,9 @@ import (
 // cancelled stands in the table of endings for a request whose context ended; it is no code.
 const cancelled = stats.TableSize - 1
 
+// Refused counts a request that was refused before it came here.
+func (c *Client) Refused(err error) { c.count(err) }
+
 func (c *Client) count(err error) {
 	var known *abi.Error
 	switch {
