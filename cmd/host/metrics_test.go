@@ -138,7 +138,10 @@ func (m *measured) upload(module, guest string) {
 func TestMetrics(t *testing.T) {
 	m := startMeasured(t)
 	m.traffic()
+	told := families(t, m.scrape())
 	t.Run("told", func(t *testing.T) { checkTold(t, m.scrape()) })
+	t.Run("alerts", func(t *testing.T) { checkAlerts(t, told) })
+	t.Run("dashboard", func(t *testing.T) { checkDashboard(t, told) })
 	t.Run("listener", func(t *testing.T) { checkListener(t, m) })
 	t.Run("names", func(t *testing.T) { checkNames(t, m) })
 }
