@@ -2,6 +2,8 @@ package badgerkv
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -42,6 +44,18 @@ func TestFreeSpaceIsTheSystems(t *testing.T) {
 	free, err := freeSpace(t.TempDir())
 	if err != nil || free <= 0 {
 		t.Errorf("got %d, %v", free, err)
+	}
+	dir := t.TempDir()
+	f, err := os.Create(filepath.Join(dir, "sparse"))
+	if err == nil {
+		defer f.Close()
+		_, err = f.WriteAt(make([]byte, 64<<10), 256<<20)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if n := usedSpace(dir); err != nil || n < 64<<10 || n > 8<<20 {
+		t.Errorf("64 KiB at the end of a file of 256 MiB take %d, %v", n, err)
 	}
 	if _, err := freeSpace("/no such folder"); err == nil {
 		t.Error("a folder that is not there has free space")

@@ -2,7 +2,10 @@
 
 package badgerkv
 
-import "syscall"
+import (
+	"os"
+	"syscall"
+)
 
 // freeSpace returns how many bytes an ordinary process may still write to the disk of dir.
 func freeSpace(dir string) (int64, error) {
@@ -11,4 +14,23 @@ func freeSpace(dir string) (int64, error) {
 		return 0, err
 	}
 	return int64(fs.Bavail) * int64(fs.Bsize), nil
+}
+
+// usedSpace returns how many bytes the files of dir take on the disk, which is less than their sizes: Badger makes them
+// larger than what it has written. What cannot be looked at counts as nothing.
+func usedSpace(dir string) (n int64) {
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		return 0
+	}
+	for _, f := range files {
+		info, err := f.Info()
+		if err != nil {
+			continue // removed meanwhile
+		}
+		if s, ok := info.Sys().(*syscall.Stat_t); ok {
+			n += s.Blocks * 512
+		}
+	}
+	return n
 }

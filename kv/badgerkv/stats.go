@@ -15,7 +15,7 @@ type Stats struct {
 	Syncs   stats.Spread
 
 	Waiting   int   // jobs in the queue
-	DiskBytes int64 // of the engine's files, as it counts them about once a minute
+	DiskBytes int64 // that the engine's files take
 	FreeBytes int64 // of the disk, when it was last looked at; less than zero if nobody looks
 	MinFree   int64
 	ReadOnly  bool
@@ -24,10 +24,9 @@ type Stats struct {
 
 // Stats returns the counts so far.
 func (s *Store) Stats() Stats {
-	tables, values := s.db.Size()
 	c := Stats{
 		Groups: s.stats.groups.Load(), Commits: s.stats.commits.Load(), Bytes: s.stats.bytes.Load(), Syncs: s.stats.syncs.Read(),
-		DiskBytes: tables + values, FreeBytes: s.space.free.Load(), MinFree: s.space.min,
+		DiskBytes: usedSpace(s.config.Dir), FreeBytes: s.space.free.Load(), MinFree: s.space.min,
 		ReadOnly: s.space.level.Load() != roomy, Failed: s.Err() != nil,
 	}
 	s.mu.Lock()

@@ -9,7 +9,7 @@ var store = []*family{
 	counter("host_commit_deltas_total", "Deltas, destructions and steps of the sweeper in them", func(s *snapshot) uint64 { return s.store.Commits }),
 	counter("host_commit_bytes_total", "Bytes of keys and values in them, at most", func(s *snapshot) uint64 { return s.store.Bytes }),
 	gauge("host_commit_waiters", "Deltas that wait for a transaction", func(s *snapshot) int { return s.store.Waiting }),
-	gauge("host_store_bytes", "Bytes of the store's files, as counted once a minute", func(s *snapshot) int64 { return s.store.DiskBytes }),
+	gauge("host_store_bytes", "Bytes that the store's files take on the disk", func(s *snapshot) int64 { return s.store.DiskBytes }),
 	gauge("host_disk_free_bytes", "Free bytes of the data's disk, -1 with --min-free 0", func(s *snapshot) int64 { return s.store.FreeBytes }),
 	gauge("host_disk_min_free_bytes", "Free bytes below which nothing is written", func(s *snapshot) int64 { return s.store.MinFree }),
 	gauge("host_store_read_only", "1 while the disk is full and nothing is written", func(s *snapshot) int { return yes(s.store.ReadOnly) }),
