@@ -92,7 +92,7 @@ func backupCommand(ui *ui) *cobra.Command {
 	}
 	cmd.Flags().StringVar(&f.url, "url", "http://"+defaultListen, "the host to talk to")
 	cmd.Flags().StringVar(&f.token, "token", "", "an operator's token")
-	cmd.Flags().StringVarP(&output, "out", "o", "", "file to write")
+	cmd.Flags().StringVarP(&output, "out", "o", "", "file to write; needed")
 	noEnv(cmd, "out")
 	return cmd
 }

@@ -5,7 +5,6 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -15,9 +14,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-
-	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/vivarium-run/vivarium/actors/actorstest"
 	"github.com/vivarium-run/vivarium/hostfuncs"
@@ -497,49 +493,6 @@ func TestDocsRoutes(t *testing.T) {
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("docs/api.md lists\n%s\nand api/routes.go\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
-	}
-}
-
-func TestDocsFlags(t *testing.T) {
-	got := map[string]bool{}
-	command := ""
-	for line := range strings.Lines(page(t, "docs/configuration.md")) {
-		if h, ok := strings.CutPrefix(line, "## "); ok {
-			command = strings.TrimSpace(h)
-		}
-		for _, r := range rows(line) {
-			if strings.HasPrefix(r[0], "--") {
-				got[command+" "+strings.Join(r[:3], " ")] = true
-			}
-		}
-	}
-	n := 0
-	var visit func(c *cobra.Command)
-	visit = func(c *cobra.Command) {
-		c.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) {
-			if f.Name == "help" {
-				return
-			}
-			n++
-			def := f.DefValue
-			if def == "[]" {
-				def = ""
-			}
-			variable := envName(f.Name)
-			if f.Annotations[ofOneCall] != nil {
-				variable = ""
-			}
-			if row := strings.Join([]string{c.CommandPath(), "--" + f.Name, variable, def}, " "); !got[row] {
-				t.Errorf("docs/configuration.md has no row %q", row)
-			}
-		})
-		for _, sub := range c.Commands() {
-			visit(sub)
-		}
-	}
-	visit(rootCommand(&ui{out: io.Discard, err: io.Discard}))
-	if n != len(got) {
-		t.Errorf("docs/configuration.md has %d flags, the commands have %d", len(got), n)
 	}
 }
 

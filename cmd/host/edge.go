@@ -35,8 +35,8 @@ const maxRootFile = 1 << 20
 
 func (f *edgeFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&f.publicURL, "public-url", "", "https://host.example/path where clients reach the host; they are told so")
-	flags.StringSliceVar(&f.proxies, "trusted-proxy", nil, "address or network, like 10.0.0.0/8, of proxies whose X-Forwarded-For is believed")
+	flags.StringVar(&f.publicURL, "public-url", "", "'https://host.example', or with a path, where clients reach the host; they are told so")
+	flags.StringSliceVar(&f.proxies, "trusted-proxy", nil, "address or network, like '10.0.0.0/8', of proxies whose X-Forwarded-For is believed")
 	flags.StringVar(&f.httpListen, "http-listen", "", "address of a second listener, without TLS, that sends to HTTPS and answers the CA")
 	flags.StringVar(&f.tlsCert, "tls-cert", "", "file with the certificate and its chain, PEM; the host then speaks HTTPS")
 	flags.StringVar(&f.tlsKey, "tls-key", "", "file with the certificate's key, PEM")

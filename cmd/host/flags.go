@@ -52,7 +52,7 @@ func (f *serverFlags) add(cmd *cobra.Command, data string) {
 	cmd.Flags().StringVar(&f.listen, "listen", defaultListen, "address to listen on")
 	cmd.Flags().StringVar(&f.metrics, "metrics-listen", "", "address of a second listener that serves GET /metrics, without a token and nothing else")
 	f.minFree = defaultMinFree
-	cmd.Flags().Var(&f.minFree, "min-free", "free space of the data's disk below which nothing is written, such as 512MiB; 0 for no bound")
+	cmd.Flags().Var(&f.minFree, "min-free", "free space of the data's disk below which nothing is written, in bytes or with KiB, MiB or GiB; 0 for no bound")
 	cmd.Flags().StringSliceVar(&f.allowLoopback, "egress-allow-loopback", nil, "host:port of this machine that guests may reach if they are granted it; for tests")
 }
 

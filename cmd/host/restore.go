@@ -41,7 +41,7 @@ func restoreCommand(ui *ui) *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&data, "data", "", "folder to make")
+	cmd.Flags().StringVar(&data, "data", "", "folder to make, or an empty one; needed")
 	noEnv(cmd, "data") // the variable is that of the folder in use
 	return cmd
 }

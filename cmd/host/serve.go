@@ -65,12 +65,12 @@ func serveCommand(ui *ui) *cobra.Command {
 	f.add(cmd, "vivarium-data")
 	edge.add(cmd)
 	audit.add(cmd)
-	cmd.Flags().StringVar(&keyFile, "key-file", "", "file with the key that signs tokens")
+	cmd.Flags().StringVar(&keyFile, "key-file", "", "file with the key that signs tokens; needed")
 	cmd.Flags().StringVar(&oldKeyFile, "old-key-file", "", "file with the key before, whose tokens are still good")
 	cmd.Flags().StringVar(&plansFile, "plans", "", "file with the plans of namespaces, as JSON; without one nobody has quotas")
 	cmd.Flags().StringVar(&secrets.key, "secrets-key-file", "", "file with the key that seals the secrets of namespaces; without it they can have none")
 	cmd.Flags().StringVar(&secrets.old, "old-secrets-key-file", "", "file with the key before, which is needed until the host says that it is not")
-	cmd.Flags().StringVar(&level, "log-level", "info", "debug, info, warn or error")
+	cmd.Flags().StringVar(&level, "log-level", "info", "of the host's own log: debug, info, warn or error")
 	return cmd
 }
 

@@ -47,7 +47,7 @@ func verifyCommand(ui *ui) *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&data, "data", "", "folder to check")
+	cmd.Flags().StringVar(&data, "data", "", "folder to check; needed")
 	return cmd
 }
 
