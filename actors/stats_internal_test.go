@@ -2,6 +2,7 @@ package actors
 
 import (
 	"testing"
+	"time"
 
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
 	"github.com/vivarium-run/vivarium/internal/stats"
@@ -34,5 +35,19 @@ func TestMissedLinesAreTold(t *testing.T) {
 	}
 	if n := h.logs.missed.Load(); n != 3 {
 		t.Errorf("%d lines are missed, want 3", n)
+	}
+}
+
+// BenchmarkCounting is what a turn pays for being counted.
+func BenchmarkCounting(b *testing.B) {
+	var c counters
+	var slots stats.Times // as the sandbox's, of a turn that did not wait
+	t := &turn{asked: abi.KindAction}
+	b.ReportAllocs()
+	for b.Loop() {
+		t.begun = time.Now()
+		slots.Add(0)
+		c.gas.Add(1000)
+		c.ran(t, nil)
 	}
 }
