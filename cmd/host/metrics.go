@@ -15,7 +15,7 @@ import (
 func (n *node) sources(store *badgerkv.Store) metrics.Sources {
 	return metrics.Sources{
 		API:    func() api.Stats { return n.api.Stats() }, // which is made with the handler of the metrics
-		Actors: n.actors.Stats, Sandbox: n.sandbox.Stats, Store: store.Stats, Version: version(), Logger: n.log,
+		Actors: n.actors.Stats, Sandbox: n.sandbox.Stats, Store: store.Stats, Namespaces: n.registry.Stats, Version: version(), Logger: n.log,
 	}
 }
 

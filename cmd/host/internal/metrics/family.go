@@ -75,7 +75,7 @@ func yes(b bool) int {
 }
 
 // families are all metrics of the host's own, group by group.
-var families = slices.Concat(requests, sockets, turns, work, guests, store, self)
+var families = slices.Concat(requests, sockets, turns, work, guests, store, namespaces, self)
 
 // Row describes a metric for people.
 type Row struct{ Name, Kind, Labels, Help string }

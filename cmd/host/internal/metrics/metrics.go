@@ -4,8 +4,8 @@
 // to the parts, whose Stats it reads when it is asked: nothing here is on the path of a request.
 //
 // Its one invariant: the number of series is bounded by the code. A label's values come from tables of ours (routes,
-// codes, kinds), never from what a tenant or a client chose. What is to be told of each namespace belongs into a group of
-// its own in families, with a bound on the namespaces that it names, and the others together as one.
+// codes, kinds), never from what a tenant or a client chose. Namespaces, which operators name, are told one by one up to a
+// bound, and the others together.
 package metrics
 
 import (
@@ -20,6 +20,7 @@ import (
 	"github.com/vivarium-run/vivarium/api"
 	"github.com/vivarium-run/vivarium/kv/badgerkv"
 	"github.com/vivarium-run/vivarium/sandbox"
+	"github.com/vivarium-run/vivarium/tenants"
 )
 
 // Path is where the metrics are served.
@@ -31,8 +32,10 @@ type Sources struct {
 	Actors  func() actors.Stats
 	Sandbox func() sandbox.Stats
 	Store   func() badgerkv.Stats
-	Version string // of the host
-	Logger  *slog.Logger
+	// Namespaces returns the oldest namespace first.
+	Namespaces func() []tenants.NamespaceStats
+	Version    string // of the host
+	Logger     *slog.Logger
 }
 
 // snapshot is what the parts say at one moment.
@@ -41,11 +44,13 @@ type snapshot struct {
 	actors  actors.Stats
 	sandbox sandbox.Stats
 	store   badgerkv.Stats
-	version string
+
+	namespaces []tenants.NamespaceStats
+	version    string
 }
 
 func (s *Sources) read() *snapshot {
-	return &snapshot{s.API(), s.Actors(), s.Sandbox(), s.Store(), s.Version}
+	return &snapshot{s.API(), s.Actors(), s.Sandbox(), s.Store(), s.Namespaces(), s.Version}
 }
 
 // maxScrapes bounds the answers that are made at one time; more are 503.

@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"fmt"
 	"log/slog"
 	"regexp"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"github.com/vivarium-run/vivarium/internal/stats"
 	"github.com/vivarium-run/vivarium/kv/badgerkv"
 	"github.com/vivarium-run/vivarium/sandbox"
+	"github.com/vivarium-run/vivarium/tenants"
 )
 
 // Names carry their unit, and each is there once with a help text.
@@ -37,7 +39,7 @@ func TestHistogram(t *testing.T) {
 	r := Registry(Sources{
 		API: func() api.Stats { return api.Stats{} }, Actors: func() actors.Stats { return actors.Stats{} },
 		Sandbox: func() sandbox.Stats { return sandbox.Stats{} }, Store: func() badgerkv.Stats { return badgerkv.Stats{Syncs: syncs.Read()} },
-		Logger: slog.New(slog.DiscardHandler),
+		Namespaces: func() []tenants.NamespaceStats { return nil }, Logger: slog.New(slog.DiscardHandler),
 	})
 	var want strings.Builder
 	want.WriteString("# HELP host_commit_seconds Time of a transaction until it is synced\n# TYPE host_commit_seconds histogram\n")
@@ -48,5 +50,31 @@ func TestHistogram(t *testing.T) {
 	want.WriteString("host_commit_seconds_sum 3600.003\nhost_commit_seconds_count 4\n")
 	if err := testutil.GatherAndCompare(r, strings.NewReader(want.String()), "host_commit_seconds"); err != nil {
 		t.Error(err)
+	}
+}
+
+// However many namespaces there are, so many are told one by one, and the sums are right.
+func TestNamespacesAreBounded(t *testing.T) {
+	var list []tenants.NamespaceStats
+	for i := range 10_000 {
+		n := tenants.NamespaceStats{Namespace: tenants.ID(fmt.Sprint("n", i)), Held: map[tenants.Quota]int64{tenants.QuotaModules: 2}}
+		n.Used[tenants.UsedTurns] = 3
+		list = append(list, n)
+	}
+	for _, f := range namespaces {
+		seen, sums := map[string]bool{}, map[string]float64{}
+		f.values(&snapshot{namespaces: list}, func(v float64, labels ...string) {
+			seen[labels[0]] = true
+			sums[labels[1]] += v
+		})
+		if len(seen) != maxNamespaces+1 || !seen["n0"] || !seen[others] || seen["n100"] {
+			t.Errorf("%s tells of %d namespaces", f.name, len(seen))
+		}
+		if sums["turns"] != 30_000 && sums["modules"] != 20_000 {
+			t.Errorf("%s adds up to %v", f.name, sums)
+		}
+	}
+	if _, err := tenants.ParseID(others); err == nil {
+		t.Error("a namespace can be called as the others are")
 	}
 }
