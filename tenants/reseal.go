@@ -13,12 +13,9 @@ type Resealed struct {
 }
 
 // Reseal seals again, with the vault's first key, what an old one sealed: each namespace in one change, durable when
-// it returns. What does not open stays as it is. After an error the rest is as it was, and the next Reseal goes on
+// it returns. What does not open stays as it is: without a key, everything. After an error the rest is as it was, and the next Reseal goes on
 // there.
 func (r *Registry) Reseal(ctx context.Context) (all Resealed, err error) {
-	if r.vault.empty() {
-		return all, nil
-	}
 	for _, ns := range r.Namespaces() {
 		n, err := r.reseal(ctx, ns.ID)
 		all.Moved += n.Moved

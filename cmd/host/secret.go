@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"time"
 
@@ -106,6 +107,11 @@ const maxSecretInput = 64 << 10
 
 // readSecret reads a value without the line's end.
 func readSecret(in io.Reader) ([]byte, error) {
+	if f, ok := in.(*os.File); ok {
+		if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
+			return nil, usagef("the value comes on standard input, from a file or another program: a terminal would show it")
+		}
+	}
 	value, err := io.ReadAll(io.LimitReader(in, maxSecretInput+1))
 	switch {
 	case err != nil:

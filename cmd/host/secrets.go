@@ -41,7 +41,7 @@ func (n *node) reseal(rotating bool) {
 		n.log.Warn("secrets are still sealed with the old key; the next start goes on", "moved", done.Moved, "error", err)
 	}
 	if done.Unreadable > 0 {
-		n.log.Error("secrets cannot be read: the key that sealed them is missing, or they are damaged", "secrets", done.Unreadable)
+		n.log.Warn("secrets cannot be read: the key that sealed them is missing, or they are damaged", "secrets", done.Unreadable)
 	}
 	if err == nil && rotating {
 		n.log.Info("no secret needs the old key: start without --old-secrets-key-file", "moved", done.Moved)

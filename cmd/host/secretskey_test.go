@@ -35,7 +35,7 @@ func TestKeyForSecrets(t *testing.T) {
 		log   string
 	}{
 		{"its key", []string{"--secrets-key-file", file("one")}, "ready", theMarker, ""},
-		{"no key", nil, "unreadable", "The host has no key for secrets", ""},
+		{"no key", nil, "unreadable", "The host has no key for secrets", "secrets cannot be read"},
 		{"a wrong key", []string{"--secrets-key-file", file("wrong")}, "unreadable", "the secret KEY cannot be read", "secrets cannot be read"},
 		{"a wrong key before a wrong one", []string{"--secrets-key-file", file("two"), "--old-secrets-key-file", file("wrong")}, "unreadable", "the secret KEY cannot be read", "secrets cannot be read"},
 		{"a new key before it", []string{"--secrets-key-file", file("two"), "--old-secrets-key-file", file("one")}, "ready", theMarker, "no secret needs the old key"},
@@ -145,6 +145,14 @@ func TestSecretCommands(t *testing.T) {
 		if exit != tt.exit || !strings.Contains(got, tt.want) || tt.want == "" && got != "" || exit != 0 && strings.Contains(got, "sk-") {
 			t.Errorf("host secret %s: exit code %d, %q, want %d, %q", tt.args, exit, got, tt.exit, tt.want)
 		}
+	}
+	device, err := os.Open(os.DevNull) // a terminal is a device, too
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer device.Close()
+	if _, err := readSecret(device); exitCode(err) != 2 || !strings.Contains(err.Error(), "a terminal would show it") {
+		t.Errorf("a value from a device: %v", err)
 	}
 	if info, err := os.Stat(filepath.Join(data, "dev-keys", "secrets.key")); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the key of dev: %v, %v", info, err)
