@@ -180,15 +180,6 @@ func (y *tally) faults() []string {
 	return slices.Clone(y.wrong)
 }
 
-func (y *tally) total() (n int) {
-	y.mu.Lock()
-	defer y.mu.Unlock()
-	for _, d := range y.done {
-		n += d
-	}
-	return n
-}
-
 // workers is how many chores may be under way at one time. What a slow moment leaves undone is not made up for.
 const workers = 24
 
