@@ -156,6 +156,8 @@ func (l *ledger) missing(b books) (list []string) {
 			}
 		}
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock() // a handler of a connection that was closed may still run
 	for word, p := range l.heard {
 		if have[p][word] == 0 {
 			list = append(list, fmt.Sprintf("the event of %s was heard, and it is not in %v", word, p))
