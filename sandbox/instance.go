@@ -43,6 +43,7 @@ type Instance struct {
 	limit   int64                   // gas of a call; zero means what every call has
 	purse   Budget                  // of the class; nil if it has no bounds
 	broken  bool                    // a call failed, so it serves nobody any more
+	wanted  func() bool             // see Ask
 
 	run           // the call that runs
 	wasi wasiCall // the WASI function that it is in
@@ -163,6 +164,7 @@ func (noRandom) Read([]byte) (int, error) {
 //	*abi.Error   the class has used up its budget
 //	*LimitError  gas, time or stack ended first
 //	*TrapError   the guest trapped or exited
+//	ErrNotRun    it did not begin; the instance can be used again
 //	other        what a host function panicked with, or our own fault
 func (i *Instance) Call(ctx context.Context, name string) (int32, error) {
 	stack, err := i.call(ctx, name)
@@ -195,7 +197,7 @@ func (i *Instance) Whole() bool { return !i.broken }
 // Close gives the instance back. One that is whole is reset and waits for the next actor of the
 // version; any other is freed.
 func (i *Instance) Close() {
-	i.env, i.limit = nil, 0
+	i.env, i.limit, i.wanted = nil, 0, nil
 	i.mem.Limit(0)
 	i.mem.Gate(nil)
 	if i.broken || i.v.image == nil || !i.v.keepShell(i) {
@@ -287,8 +289,9 @@ func (i *Instance) callError(err error) error {
 	text := err.Error()
 	switch {
 	case errors.As(err, &limit):
-		limit.Used = i.v.s.cfg.Gas - i.budget - int64(i.gas.Get())
-		return limit
+		own := *limit // which others return at the same moment
+		own.Used = i.v.s.cfg.Gas - i.budget - int64(i.gas.Get())
+		return &own
 	case errors.As(err, &exit):
 		return &TrapError{Kind: "exit", Text: fmt.Sprintf("the guest called exit(%d)", exit.ExitCode())}
 	case i.spent() && strings.HasPrefix(text, "wasm error: unreachable"):
