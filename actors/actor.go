@@ -341,6 +341,7 @@ func (a *actor) unpark() {
 // serve does what e asks for. It reports false if the actor is no more.
 func (a *actor) serve(e *entry) bool {
 	if !e.take() {
+		a.h.dropped.Add(1)
 		return true // nobody waits for it any more
 	}
 	if e.kind == entryDestroy {
@@ -379,6 +380,7 @@ func (a *actor) serve(e *entry) bool {
 // an entry that the version's manifest does not allow.
 func (a *actor) prepare(e *entry) error {
 	if !time.Now().Before(e.deadline) {
+		a.h.dropped.Add(1)
 		return errWaited
 	}
 	if e.writes {

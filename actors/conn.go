@@ -79,6 +79,9 @@ func (h *Host) Connect(ctx context.Context, id tenants.ActorID, r ConnectRequest
 	if err := h.checkOrigin(ctx, id, r.Origin); err != nil {
 		return nil, err
 	}
+	if err := h.Admit(id.Namespace); err != nil {
+		return nil, err
+	}
 	head, err := json.Marshal(r.Head)
 	if err != nil {
 		return nil, fmt.Errorf("actors: encode the head of an upgrade: %w", err)

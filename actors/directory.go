@@ -105,6 +105,11 @@ func (h *Host) birth(ctx context.Context, a tenants.Address, o CreateOptions) (I
 	if info, err := h.Find(ctx, a); abi.CodeOf(err) != abi.CodeActorNotFound {
 		return info, false, err // born while we waited
 	}
+	if o.from.sender == (tenants.ActorID{}) {
+		if err := h.Admit(a.Namespace); err != nil {
+			return Info{}, false, err
+		}
+	}
 	v, err := h.birthVersion(a, &o)
 	if err != nil {
 		return Info{}, false, err

@@ -41,6 +41,26 @@ func (h *Host) mailOf(id tenants.ActorID) (posted, waiting int) {
 	return a.mail.posted, len(a.mail.queue)
 }
 
+// InTurn reports whether an actor that is awake runs a turn of which a guest is part, or is about to.
+func (h *Host) InTurn(id tenants.ActorID) bool {
+	h.mu.Lock()
+	a := h.awake[id]
+	h.mu.Unlock()
+	if a == nil {
+		return false
+	}
+	a.mail.mu.Lock()
+	defer a.mail.mu.Unlock()
+	return a.mail.cut != nil
+}
+
+// Claims returns how many turns wait for a place.
+func (h *Host) Claims() int {
+	h.instances.mu.Lock()
+	defer h.instances.mu.Unlock()
+	return len(h.instances.waiting)
+}
+
 // ForgetPair runs the turn that ends a pair on its sender, as a courier that told the receiver about number n.
 func ForgetPair(h *Host, from, to tenants.ActorID, n uint64) {
 	p := pair{from: from.String(), to: to.String(), name: to.String()}

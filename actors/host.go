@@ -24,6 +24,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/vivarium-run/vivarium/actors/internal/egress"
@@ -120,6 +121,8 @@ type Host struct {
 	stats     counters
 	egress    *egress.Client
 	couriers  sync.WaitGroup // of tasks; they end with ctx
+	refused   atomic.Int64   // see Load
+	dropped   atomic.Int64
 	small     *rooms
 	large     *rooms
 	bodies    *rooms
@@ -332,6 +335,11 @@ func (h *Host) put(ctx context.Context, id tenants.ActorID, e *entry) error {
 		a, err := h.wake(id)
 		if err != nil {
 			return err
+		}
+		if e.fromClient() {
+			if err := h.admit(id.Namespace, a.mail.ahead(), e.deadline); err != nil {
+				return err
+			}
 		}
 		err = a.mail.put(e)
 		if errors.Is(err, errMailboxFull) {

@@ -77,6 +77,7 @@ func checkOnce(key string) error {
 
 // once makes e a request that is done once.
 func (e *entry) once(k *onceKey) {
+	e.kept = true // for who repeats it
 	run, recalled := e.run, false
 	e.writes = false // not if it is done already
 	e.answered = func(t *turn, reply Reply, failure error) error { return t.recordOnce(k, reply, failure) }

@@ -113,6 +113,26 @@ func (s *instances) acquire(ctx context.Context, c *claim) error {
 // memoryTime is how long a turn waits for the memory of an idle actor, which goes to sleep for it.
 const memoryTime = 2 * time.Second
 
+// leastClaims is how many may wait for a place in any case.
+const leastClaims = 64
+
+// crowded reports whether as many of a namespace wait for a place as it may have places.
+func (s *instances) crowded(ns tenants.ID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	most := max(leastClaims, s.share-s.spare)
+	if len(s.waiting) < most {
+		return false
+	}
+	n := 0
+	for _, c := range s.waiting {
+		if c.ns == ns {
+			n++
+		}
+	}
+	return n >= most
+}
+
 // shareOf is how many places the namespace of c may have.
 func (s *instances) shareOf(c *claim) int {
 	if c.chained {

@@ -64,6 +64,16 @@ func (m *mailbox) put(e *entry) error {
 
 var errMailboxFull = &abi.Error{Code: abi.CodeActorOverloaded, Retry: time.Second}
 
+// ahead returns how many turns come before that of an outside request: of those that wait, and the one that runs.
+func (m *mailbox) ahead() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.cut != nil {
+		return m.outside + 1
+	}
+	return m.outside
+}
+
 // errKilled is the cause of the end of a turn whose actor is being killed.
 var errKilled = errors.New("actors: killed in the middle of a turn")
 
@@ -214,6 +224,10 @@ type entry struct {
 	// because it was refused, wait again when it has ended.
 	rows []string
 }
+
+// fromClient reports whether a client asks, whom the host may tell to come again. What actors ask of each other is part of a
+// turn that runs already.
+func (e *entry) fromClient() bool { return e.outside && !e.brief && e.sender == (tenants.ActorID{}) }
 
 type entryKind uint8
 

@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -27,9 +28,12 @@ type request struct {
 	// answered, when not nil, is called in the turn that answers an open request, with the answer.
 	answered func(t *turn, reply Reply, failure error) error
 
-	mu        sync.Mutex // guards the fields below
-	done      *result    // the answer, once it is given
-	followers []*request // repetitions, which get the same answer
+	kept bool // somebody else may want its outcome, so it is done whoever leaves
+
+	mu        sync.Mutex  // guards the fields below
+	quit      func(error) // cuts off the turn that is about to begin; nil if none is
+	done      *result     // the answer, once it is given
+	followers []*request  // repetitions, which get the same answer
 }
 
 // gas returns what the request has used so far.
@@ -49,15 +53,51 @@ type result struct {
 	err   error
 }
 
-// A request is either taken by the actor or given up by the one who waits, never both.
+// A request is either begun by the actor or given up by the one who waits, never both. Between taken and begun its turn
+// waits for a place and for a processor.
 const (
 	requestWaiting = iota
 	requestTaken
 	requestGivenUp
+	requestBegun
 )
 
 // take reports whether the actor may run the request.
 func (r *request) take() bool { return r.state.CompareAndSwap(requestWaiting, requestTaken) }
+
+// begin reports whether the guest may begin with the request that was taken: somebody waits for it still.
+func (r *request) begin() bool {
+	return r.state.CompareAndSwap(requestTaken, requestBegun) || !r.isGivenUp()
+}
+
+func (r *request) isGivenUp() bool { return r.state.Load() == requestGivenUp }
+
+// errLeft is the cause of the end of a turn that had not begun when its client left.
+var errLeft = errors.New("actors: nobody waits for the turn any more")
+
+// during notes how to cut off the turn that was taken; nil when it has ended. If who waited has left since, that is done
+// at once.
+func (r *request) during(quit func(error)) {
+	r.mu.Lock()
+	r.quit = quit
+	r.mu.Unlock()
+	if quit != nil && r.isGivenUp() {
+		quit(errLeft)
+	}
+}
+
+// abandon gives up a request that was taken, unless its guest has begun.
+func (r *request) abandon() {
+	if r.kept || !r.state.CompareAndSwap(requestTaken, requestGivenUp) {
+		return
+	}
+	r.mu.Lock()
+	quit := r.quit
+	r.mu.Unlock()
+	if quit != nil {
+		quit(errLeft)
+	}
+}
 
 // answer gives the result to those who wait. It never blocks. Only the first answer counts.
 func (r *request) answer(reply Reply, err error) {
@@ -108,7 +148,7 @@ func (r *request) giveUp(err error) {
 	}
 }
 
-// wait returns the answer. If ctx ends first, a request that nobody has taken will never run; one
+// wait returns the answer. If ctx ends first, a request whose guest has not begun will never run; one
 // that runs goes on without us when the client has gone, and is waited for when only its time is
 // up: its turn ends by the same deadline and knows better how.
 func (r *request) wait(ctx context.Context) (Reply, error) {
@@ -152,7 +192,9 @@ var errWaited = abi.Errorf(abi.CodeActionTimedOut, "The request waited too long 
 // leave says that the one who waits has gone, because ctx ended.
 func (r *request) leave(ctx context.Context) error {
 	r.gone.Store(true)
-	r.state.CompareAndSwap(requestWaiting, requestGivenUp)
+	if !r.state.CompareAndSwap(requestWaiting, requestGivenUp) {
+		r.abandon()
+	}
 	return &abi.Error{Code: abi.CodeActionTimedOut, Message: "The client went away", Cause: context.Cause(ctx)}
 }
 

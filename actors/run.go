@@ -35,7 +35,9 @@ func (a *actor) runTurn(e *entry) error {
 	a.tally.Add(tenants.UsedTurns, 1)
 	failpoint.Reach(failpoint.TurnBegun)
 	a.mail.during(cut)
+	e.during(cut)
 	reply, err := e.run(t)
+	e.during(nil)
 	a.mail.during(nil)
 	if err == nil {
 		err = t.cut // whatever the guest made of a read that failed, it did not see what is there
@@ -45,6 +47,10 @@ func (a *actor) runTurn(e *entry) error {
 	}
 	if errors.Is(context.Cause(ctx), tenants.ErrForeign) {
 		err = tenants.ErrForeign // there is no such namespace any more
+	}
+	if e.isGivenUp() {
+		a.h.dropped.Add(1)
+		err = errGone
 	}
 	if err != nil && a.h.ctx.Err() != nil {
 		err = t.stopped(err)
@@ -255,6 +261,7 @@ func (t *turn) runGuest(k *ask) (Reply, error) {
 		return Reply{}, err
 	}
 	t.guest, t.asked = true, k.Kind
+	a.instance.Ask(t.entry.begin)
 	defer t.within(a.turnTime(k.Kind))()
 	a.instance.Limit(a.turnGas(t.entry.limit))
 	if a.version.Plain {
@@ -319,13 +326,16 @@ func (v env) Sleep(d time.Duration)       { v.a.turn.Sleep(d) }
 func (v env) Random(p []byte)             { v.a.turn.Random(p) }
 func (v env) Output(stream int, p []byte) { v.a.turn.Output(stream, p) }
 
-// call runs one export of the guest. After a failure the instance is gone.
+// call runs one export of the guest. After a failure the instance is gone, unless the guest had not begun.
 func (a *actor) call(c *hostfuncs.Call, export string) (int32, error) {
 	n, err := a.instance.Call(c, export)
 	a.turn.entry.used.Add(a.instance.Used())
 	a.tally.Add(tenants.UsedGas, a.instance.Used())
 	a.h.stats.gas.Add(uint64(a.instance.Used()))
 	a.count(a.instance.Used())
+	if errors.Is(err, sandbox.ErrNotRun) {
+		return 0, a.notRun()
+	}
 	if err != nil {
 		if !a.instance.Whole() {
 			a.lose()
@@ -333,6 +343,15 @@ func (a *actor) call(c *hostfuncs.Call, export string) (int32, error) {
 		return 0, a.failure(err)
 	}
 	return n, nil
+}
+
+// notRun says that the turn waited for a processor until its time was up, or its client left.
+func (a *actor) notRun() error {
+	if a.turn.entry.isGivenUp() {
+		return errGone
+	}
+	a.h.dropped.Add(1)
+	return errWaited
 }
 
 // lose drops an instance that failed, and with it all that only its memory knew.

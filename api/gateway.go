@@ -15,8 +15,11 @@ import (
 const encodingHeader = "X-Rivet-Encoding"
 
 // postAction calls an action. The body is read and checked before the actor is looked for, so a
-// malformed request creates none.
+// malformed request creates none. A host that is too busy does not even read it.
 func (s *Server) postAction(w http.ResponseWriter, q *request) error {
+	if err := s.host.Admit(q.ns); err != nil {
+		return err
+	}
 	call, err := q.action()
 	if err != nil {
 		return err

@@ -46,6 +46,7 @@ type scriptedHost struct {
 	remove   func(ctx context.Context, ns tenants.ID, module string) error
 	ready    error
 	writable error
+	busy     error // of Admit
 	sent     []actors.Message
 	send     func(actors.Message) (actors.Completion, error)
 	codec    abi.Codec
@@ -60,6 +61,8 @@ type scriptedHost struct {
 }
 
 func (h *scriptedHost) Ready() error { return h.ready }
+
+func (h *scriptedHost) Admit(tenants.ID) error { return h.busy }
 
 func (h *scriptedHost) Writable() error { return h.writable }
 

@@ -22,6 +22,9 @@ func (rt *route) rawHTTP() bool {
 
 // anyRequest serves a raw request.
 func (s *Server) anyRequest(w http.ResponseWriter, q *request) error {
+	if err := s.host.Admit(q.ns); err != nil {
+		return err
+	}
 	body, err := q.readBody()
 	if err != nil {
 		return err

@@ -144,6 +144,7 @@ type host interface {
 	CrashLoop(tenants.ActorID) time.Time
 	ResetCrashes(tenants.ActorID)
 	FetchKeys(ctx context.Context, ns tenants.ID, url string, max int) ([]byte, error)
+	Admit(tenants.ID) error
 	Ready() error
 	Writable() error
 }

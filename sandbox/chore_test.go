@@ -98,3 +98,32 @@ func TestInstancesAreMadeInSlots(t *testing.T) {
 	must(t, s.slots.Acquire(context.Background(), "another")) // it is free
 	s.slots.Release()
 }
+
+// A call that nobody wants any more when it has a slot, or that gets none in time, does not run, and its instance is
+// as before.
+func TestCallsThatAreNotRun(t *testing.T) {
+	s := open(t, t.TempDir(), func(c *Config) { c.Slots = 1 })
+	v := acquire(t, s, handwritten())
+	defer v.Release()
+	i, err := v.NewInstance(context.Background(), newWorld())
+	must(t, err)
+	defer i.Close()
+	i.Ask(func() bool { return false })
+	if _, err := i.Call(context.Background(), "grow"); !errors.Is(err, ErrNotRun) {
+		t.Errorf("a call that nobody wants: %v", err)
+	}
+	i.Ask(nil)
+	must(t, s.slots.Acquire(context.Background(), "another"))
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := i.Call(ctx, "grow"); !errors.Is(err, ErrNotRun) {
+		t.Errorf("a call without a slot: %v", err)
+	}
+	s.slots.Release()
+	if n, err := i.Call(context.Background(), "grow"); err != nil || n != 1 {
+		t.Errorf("the first call that runs found %d pages, %v; want 1", n, err)
+	}
+	if n := s.slots.Waiting(); n != 0 {
+		t.Errorf("%d still wait", n)
+	}
+}

@@ -2,6 +2,8 @@ package sandbox
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"runtime"
 	"time"
 
@@ -31,7 +33,14 @@ type Budget interface {
 	SpendGas(gas int64)
 }
 
-// begin waits for a run slot and hands out the first quantum.
+// ErrNotRun reports that a call waited for a processor until its time was up, or nobody wanted it any more when it
+// had got one. The guest has not run, and its instance is as before.
+var ErrNotRun = errors.New("sandbox: the guest has not run")
+
+// Ask sets what each later call asks when it may run: whether it still shall. Nil asks nothing.
+func (i *Instance) Ask(wanted func() bool) { i.wanted = wanted }
+
+// begin waits for a run slot and hands out the first quantum. Its error is ErrNotRun, or why there is no gas.
 func (i *Instance) begin(ctx context.Context) error {
 	i.run = run{ctx: ctx, total: i.allowance(), budget: i.allowance()}
 	if i.purse != nil {
@@ -40,7 +49,13 @@ func (i *Instance) begin(ctx context.Context) error {
 		}
 	}
 	if err := i.acquire(); err != nil {
-		return err
+		i.used = 0
+		return fmt.Errorf("%w: %w", ErrNotRun, err)
+	}
+	if i.wanted != nil && !i.wanted() {
+		i.used = 0
+		i.release()
+		return ErrNotRun
 	}
 	i.gas.Set(uint64(i.take()))
 	i.stack.Set(uint64(uint32(i.v.s.cfg.StackBytes)))
@@ -52,6 +67,7 @@ func (i *Instance) end() {
 	i.used = i.total - i.Left()
 	i.bill(i.used)
 	i.release()
+	i.v.s.slots.Ended(i.v.key.class)
 	i.ctx = nil
 }
 
@@ -244,6 +260,10 @@ func (i *Instance) release() {
 		i.v.s.slots.Release()
 	}
 }
+
+// Expect returns how long a run of a class would wait for a processor that began now, by those of the class that wait
+// already; ahead are runs that each come before it and wait as long. It is zero as long as at most a few wait.
+func (s *Sandbox) Expect(class string, ahead int) time.Duration { return s.slots.Expect(class, ahead) }
 
 // meterModule is what rewritten modules import besides what their authors wrote.
 func (s *Sandbox) meterModule() HostModule {

@@ -144,7 +144,7 @@ var errorTable = map[Code]info{
 	CodeActorConflict:        {"actor", "restarting", "The actor was taken over while the request ran"},
 	CodeModuleUnsupported:    {"module", "unsupported", "The module needs a WebAssembly feature that this host does not have"},
 	CodeGasExhausted:         {"actor", "gas_exhausted", "The action computed too much"},
-	CodeHostBusy:             {"guard", "service_busy", "The host has no room for another running actor"},
+	CodeHostBusy:             {"guard", "service_busy", "The host is too busy for this"},
 	CodeCallCycle:            {"actor", "call_cycle", "The call leads back into an actor that waits for it"},
 	CodeCallDepth:            {"actor", "call_depth", "The chain of calls is too long"},
 	CodeCrashLoop:            {"actor", "crash_loop", "The actor fails whenever it starts"},

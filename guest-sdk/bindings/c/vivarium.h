@@ -66,7 +66,7 @@
 #define VIV_CODE_ACTOR_VARS_TOO_LARGE INT64_C(44) // The Extism vars are too large
 #define VIV_CODE_ACTOR_NOT_SUPPORTED INT64_C(45) // The operation is not supported here
 #define VIV_CODE_ACTOR_RESTARTING INT64_C(46) // The actor was taken over while the request ran
-#define VIV_CODE_GUARD_SERVICE_BUSY INT64_C(47) // The host has no room for another running actor
+#define VIV_CODE_GUARD_SERVICE_BUSY INT64_C(47) // The host is too busy for this
 #define VIV_CODE_MODULE_UNSUPPORTED INT64_C(48) // The module needs a WebAssembly feature that this host does not have
 #define VIV_CODE_ACTOR_GAS_EXHAUSTED INT64_C(49) // The action computed too much
 #define VIV_CODE_ACTOR_CALL_CYCLE INT64_C(50) // The call leads back into an actor that waits for it

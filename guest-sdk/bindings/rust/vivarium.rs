@@ -170,7 +170,7 @@ pub const CODE_ACTOR_NOT_SUPPORTED: i64 = 45;
 /// The actor was taken over while the request ran
 pub const CODE_ACTOR_RESTARTING: i64 = 46;
 
-/// The host has no room for another running actor
+/// The host is too busy for this
 pub const CODE_GUARD_SERVICE_BUSY: i64 = 47;
 
 /// The module needs a WebAssembly feature that this host does not have

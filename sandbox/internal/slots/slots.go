@@ -2,8 +2,8 @@
 //
 // It owns who may run guest code right now: a fixed number of slots, handed out round robin by
 // class (a namespace), so that a class with a thousand busy actors gets no more than its share
-// while another waits. It knows nothing of guests, and of time only
-// how long was waited.
+// while another waits. It knows nothing of guests, and of time only how long was waited and the
+// pace at which runs end.
 //
 // Its one invariant: no more than the given number of slots are held, and a free slot never
 // coexists with a waiter.
@@ -24,8 +24,10 @@ type Slots struct {
 
 	mu      sync.Mutex // guards the fields below
 	free    int
-	classes map[string]*class
-	ring    []*class // those with waiters, the one whose turn it is first
+	all     int               // slots, held or free
+	classes map[string]*class // those with waiters
+	ring    []*class          // the same, the one whose turn it is first
+	paces   map[string]pace
 }
 
 // class is one class that has waiters.
@@ -33,9 +35,12 @@ type class struct {
 	name    string
 	credit  int // grants left before the next class has its turn
 	waiters []*waiter
+	left    int       // of waiters, those that have not gone
+	since   time.Time // when the first of them came
 }
 
 type waiter struct {
+	class   *class
 	granted chan struct{} // closed with the slot handed over
 	gone    bool          // guarded by Slots.mu; its context ended first
 }
@@ -46,7 +51,7 @@ func New(n int, weight func(class string) int) *Slots {
 	if weight == nil {
 		weight = func(string) int { return 1 }
 	}
-	return &Slots{weight: weight, free: max(n, 1), classes: map[string]*class{}}
+	return &Slots{weight: weight, free: max(n, 1), all: max(n, 1), classes: map[string]*class{}}
 }
 
 // Acquire takes a slot, waiting for the class's turn until ctx ends.
@@ -88,12 +93,14 @@ func (s *Slots) Yield(ctx context.Context, name string) error {
 func (s *Slots) waitLocked(name string) *waiter {
 	c := s.classes[name]
 	if c == nil {
-		c = &class{name: name, credit: max(s.weight(name), 1)}
+		c = &class{name: name, credit: max(s.weight(name), 1), since: time.Now()}
 		s.classes[name] = c
 		s.ring = append(s.ring, c)
 	}
 	w := &waiter{granted: make(chan struct{})}
 	c.waiters = append(c.waiters, w)
+	c.left++
+	w.class = c
 	return w
 }
 
@@ -106,6 +113,7 @@ func (s *Slots) passLocked() {
 		c.waiters = c.waiters[1:]
 		if !w.gone {
 			c.credit--
+			c.left--
 		}
 		switch {
 		case len(c.waiters) == 0:
@@ -139,6 +147,7 @@ func (s *Slots) await(ctx context.Context, w *waiter) error {
 		s.passLocked()
 	default:
 		w.gone = true
+		w.class.left--
 	}
 	return context.Cause(ctx)
 }
@@ -149,11 +158,7 @@ func (s *Slots) Waiting() int {
 	defer s.mu.Unlock()
 	n := 0
 	for _, c := range s.ring {
-		for _, w := range c.waiters {
-			if !w.gone {
-				n++
-			}
-		}
+		n += c.left
 	}
 	return n
 }
