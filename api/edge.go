@@ -16,6 +16,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
+	"github.com/vivarium-run/vivarium/tenants"
 )
 
 // rivetPrefix is the path under which every route is reachable a second time.
@@ -161,7 +162,15 @@ func (s *Server) logAccess(r *http.Request, w *echo.Response, start time.Time) {
 type timedWriter struct {
 	http.ResponseWriter
 	timeout time.Duration
+	memory  *pool[tenants.ID] // that what is being written is counted in; nil before ns is known
+	ns      tenants.ID
 }
+
+// owner says for whom the rest is written.
+func (w *timedWriter) owner(memory *pool[tenants.ID], ns tenants.ID) { w.memory, w.ns = memory, ns }
+
+// smallWrite is what fits into the buffers on the way, so that nobody waits with it in hand.
+const smallWrite = 4 << 10
 
 func (w *timedWriter) arm()    { w.until(time.Now().Add(w.timeout)) }
 func (w *timedWriter) disarm() { w.until(time.Time{}) }
@@ -174,6 +183,10 @@ func (w *timedWriter) until(t time.Time) {
 func (w *timedWriter) Write(b []byte) (int, error) {
 	w.arm()
 	defer w.disarm()
+	if w.memory != nil && len(b) > smallWrite {
+		w.memory.owe(w.ns, int64(len(b)))
+		defer w.memory.give(w.ns, int64(len(b)))
+	}
 	return w.ResponseWriter.Write(b)
 }
 

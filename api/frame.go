@@ -52,8 +52,16 @@ func messageFrame(data []byte, text bool) []byte {
 type lineConn struct {
 	net.Conn
 	timeout time.Duration // of one write
+	conns   *conns        // that it is one of
 
 	mu sync.Mutex // held while bytes are written
+}
+
+// Close implements net.Conn.
+func (w *lineConn) Close() error {
+	err := w.Conn.Close()
+	w.conns.leave(w.Conn)
+	return err
 }
 
 // Write is the library's.

@@ -126,6 +126,10 @@ func (s *Server) putModule(w http.ResponseWriter, q *request) error {
 	if err != nil {
 		return err
 	}
+	if !s.held.uploads.take(q.ns, 1) {
+		return errBusy("Too many uploads of the namespace go on")
+	}
+	defer s.held.uploads.give(q.ns, 1)
 	if err := s.cfg.Registry.CountUpload(q.Context(), q.ns, q.who); err != nil {
 		return err
 	}

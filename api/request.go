@@ -41,7 +41,11 @@ type request struct {
 type body struct {
 	r      io.Reader
 	ctl    *http.ResponseController
-	failed *abi.Error // once reading failed: an error of the client's
+	failed *abi.Error // once reading failed: an error of the client's, or that it is too much for now
+
+	memory *pool[tenants.ID]
+	ns     tenants.ID
+	held   int64 // of memory, by ns
 }
 
 // parseURL reads what the URL says beside the path's parameters.
@@ -77,6 +81,7 @@ func (q *request) openBody(w *echo.Response) error {
 	inner := w.Writer.(*timedWriter).ResponseWriter
 	q.body.r = http.MaxBytesReader(inner, q.Request.Body, limit)
 	q.body.ctl = http.NewResponseController(inner)
+	q.body.memory, q.body.ns = &q.server.held.memory, q.ns
 	if (q.route.body == uploadBody || q.route.body == importBody) && q.ContentLength != 0 {
 		_ = q.body.ctl.SetReadDeadline(time.Now().Add(q.server.cfg.UploadTimeout))
 	}
@@ -90,6 +95,11 @@ func (b *body) Read(p []byte) (int, error) {
 	}
 	n, err := b.r.Read(p)
 	var tooLarge *http.MaxBytesError
+	if n > 0 && (err == nil || err == io.EOF) {
+		if b.failed = b.hold(n); b.failed != nil {
+			return 0, b.failed
+		}
+	}
 	switch {
 	case err == nil:
 		return n, nil

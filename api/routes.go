@@ -170,6 +170,11 @@ func (s *Server) serve(w *echo.Response, q *request) error {
 	if err := s.authenticate(q); err != nil {
 		return err
 	}
+	if err := s.enter(q); err != nil {
+		return err
+	}
+	defer s.leave(q)
+	w.Writer.(*timedWriter).owner(&s.held.memory, q.ns)
 	if err := q.openBody(w); err != nil {
 		return err
 	}

@@ -69,7 +69,28 @@ type Config struct {
 	SocketWriteTimeout time.Duration // for each write to a WebSocket; 10 s
 	GoAwayJitter       time.Duration // within which a stopping server closes its WebSockets; 2 s
 	RejectDelay        time.Duration // before a refused WebSocket is told so the first time, then twice as long each; 0.1 s
+
+	// What goes on at a time. A namespace may have as much of the last four as is still free, so half of it at most.
+	MaxConns          int   // network connections; 16,384
+	MaxConnsPerClient int   // of them, by address, or network of IPv6, behind trusted proxies WebSockets only; 4,096
+	MaxRequests       int64 // that are not answered yet; 8,192
+	MaxHeld           int64 // bytes of bodies, answers and unread messages of sockets; 512 MiB
+	MaxUploads        int64 // modules being uploaded and checked; 16
+	MaxSockets        int64 // WebSockets; as many as connections
 }
+
+func orElse[T comparable](p *T, def T) {
+	var zero T
+	if *p == zero {
+		*p = def
+	}
+}
+
+// Defaults of Config.
+const (
+	DefaultMaxConns          = 16_384
+	DefaultMaxConnsPerClient = 4_096
+)
 
 func (c *Config) setDefaults() {
 	for _, d := range []struct {
@@ -92,6 +113,12 @@ func (c *Config) setDefaults() {
 			*d.dst = d.def
 		}
 	}
+	orElse(&c.MaxConns, DefaultMaxConns)
+	orElse(&c.MaxConnsPerClient, DefaultMaxConnsPerClient)
+	orElse(&c.MaxRequests, 8192)
+	orElse(&c.MaxHeld, 512<<20)
+	orElse(&c.MaxUploads, 16)
+	orElse(&c.MaxSockets, int64(c.MaxConns))
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -106,12 +133,21 @@ func (c *Config) validate() error {
 	case c.HeaderTimeout < 0, c.BodyTimeout < 0, c.UploadTimeout < 0, c.WriteTimeout < 0, c.IdleTimeout < 0, c.Heartbeat < 0,
 		c.PingInterval < 0, c.PongTimeout < 0, c.SocketWriteTimeout < 0, c.GoAwayJitter < 0, c.RejectDelay < 0:
 		return errors.New("api: a timeout is negative")
+	case c.MaxConns < 0, c.MaxConnsPerClient < 0, c.MaxRequests < 0, c.MaxHeld < 0, c.MaxUploads < 0, c.MaxSockets < 0:
+		return errors.New("api: a bound is out of range")
 	}
 	return nil
 }
 
+// connKey is the context key of a request's net.Conn.
+type connKey struct{}
+
 // maxHeaderBytes bounds a request's head. The longest legitimate part is a token with an input.
 const maxHeaderBytes = 32 << 10
+
+// maxStreams bounds the requests that one connection of HTTP/2 has at a time. Of those that it takes back at once
+// the library bounds the backlog, and ends the connection.
+const maxStreams = 100
 
 // host is what the handlers use of package actors.
 type host interface {
@@ -164,6 +200,8 @@ type Server struct {
 
 	stats      *counters
 	sockets    sockets
+	conns      conns
+	held       holdings
 	holds      holds
 	proxies    proxies
 	visitors   visitors // with publishable tokens, by address
@@ -189,6 +227,8 @@ func newServer(cfg Config, h host) (*Server, error) {
 	}
 	s := &Server{cfg: cfg, host: h, log: cfg.Logger, now: time.Now, closing: make(chan struct{}), holds: holds{first: cfg.RejectDelay}, proxies: cfg.TrustedProxies}
 	s.auditor = auditor{file: cfg.Audit, log: s.log, now: func() time.Time { return s.now() }}
+	s.conns.max, s.conns.perClient = cfg.MaxConns, cfg.MaxConnsPerClient
+	s.held.requests.max, s.held.memory.max, s.held.uploads.max, s.held.sockets.max = cfg.MaxRequests, cfg.MaxHeld, cfg.MaxUploads, cfg.MaxSockets
 	s.tokens = tenants.NewTokens(cfg.Keyring, cfg.Registry, h.FetchKeys)
 	s.stats = newCounters(routes())
 	s.handler = s.router()
@@ -202,6 +242,11 @@ func newServer(cfg Config, h host) (*Server, error) {
 		MaxHeaderBytes:               maxHeaderBytes,
 		DisableGeneralOptionsHandler: true,
 		ErrorLog:                     slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+		HTTP2:                        &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
+		ConnState:                    s.watchConn,
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			return context.WithValue(ctx, connKey{}, c)
+		},
 		BaseContext: func(l net.Listener) context.Context {
 			return context.WithValue(context.Background(), listenerKey{}, loopbackAddr(l.Addr()))
 		},

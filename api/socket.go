@@ -11,6 +11,7 @@ import (
 	"github.com/gorilla/websocket"
 
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
+	"github.com/vivarium-run/vivarium/tenants"
 )
 
 // socket is one WebSocket, whatever is spoken on it. One goroutine reads, for as long as the socket lives; the one
@@ -29,9 +30,12 @@ type socket struct {
 	pong     time.Duration // after a ping, within which the peer must say something
 	queue    net.Buffers   // whole frames
 	bytes    int           // in queue
-	writing  bool          // the writing goroutine runs
-	since    time.Time     // when its write began, zero between writes
-	still    sync.Cond     // writing has become false
+	memory   *pool[tenants.ID]
+	ns       tenants.ID
+	owed     int64     // of memory, by ns: for what waits behind a write
+	writing  bool      // the writing goroutine runs
+	since    time.Time // when its write began, zero between writes
+	still    sync.Cond // writing has become false
 	ping     *time.Timer
 	closed   bool    // nothing is queued any more
 	ours     *ending // how we closed it; nil if we did not
@@ -117,12 +121,42 @@ func (k *socket) send(f []byte) {
 	defer k.mu.Unlock()
 	switch {
 	case k.closed:
-	case len(k.queue) >= maxQueued, len(k.queue) > 0 && k.bytes+len(f) > maxQueuedBytes:
+	case len(k.queue) >= maxQueued, len(k.queue) > 0 && k.bytes+len(f) > maxQueuedBytes, !k.holdLocked(len(f)):
 		k.queue, k.bytes = nil, 0
 		k.stats.slow.Add(1)
+		k.freeLocked()
 		k.closeLocked(ending{closeTooSlow, "ws.too_slow"})
 	default:
 		k.pushLocked(f)
+	}
+}
+
+// owner says whose the socket is: what it has not read counts for that namespace.
+func (k *socket) owner(memory *pool[tenants.ID], ns tenants.ID) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.memory, k.ns = memory, ns
+}
+
+// holdLocked counts a frame that has to wait. The first is on its way at once, as a fast reader's are.
+func (k *socket) holdLocked(n int) bool {
+	if k.memory == nil || !k.writing {
+		return true
+	}
+	if !k.memory.take(k.ns, int64(n)) {
+		return false
+	}
+	k.owed += int64(n)
+	return true
+}
+
+// freeLocked gives back what is held for frames that are not queued any more.
+func (k *socket) freeLocked() { k.pay(&k.owed) }
+
+func (k *socket) pay(owed *int64) {
+	if *owed > 0 {
+		k.memory.give(k.ns, *owed)
+		*owed = 0
 	}
 }
 
@@ -175,16 +209,18 @@ func (k *socket) write() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for len(k.queue) > 0 {
-		batch := k.queue
+		batch, owed := k.queue, k.owed
 		k.stats.framesOut.Add(uint64(len(batch)))
 		k.stats.bytesOut.Add(uint64(k.bytes))
-		k.queue, k.bytes, k.since = nil, 0, time.Now()
+		k.queue, k.bytes, k.owed, k.since = nil, 0, 0, time.Now()
 		k.mu.Unlock()
 		err := k.line.writeFrames(batch)
 		k.mu.Lock()
+		k.pay(&owed)
 		k.since = time.Time{}
 		if err != nil {
 			k.closed, k.queue = true, nil
+			k.freeLocked()
 			k.line.Close() // and the reader ends
 		}
 	}

@@ -106,7 +106,10 @@ func (s *Server) upgrade(w *echo.Response, q *request, protocol string) (*socket
 			refused = abi.Errorf(abi.CodeInvalidRequest, "the WebSocket handshake is malformed: %s", strings.TrimPrefix(why.Error(), "websocket: "))
 		},
 	}
-	h := &hijacker{Response: w, timeout: s.cfg.SocketWriteTimeout}
+	if c, ok := q.Context().Value(connKey{}).(net.Conn); ok && !s.conns.assign(c, holdAddr(s.client(q.Request))) {
+		return nil, &abi.Error{Code: abi.CodeRateLimited, Message: "Too many connections of one client", Retry: time.Second}
+	}
+	h := &hijacker{Response: w, timeout: s.cfg.SocketWriteTimeout, conns: &s.conns}
 	header := http.Header{rayHeader: w.Header()[rayHeader]}
 	if protocol != "" {
 		header["Sec-Websocket-Protocol"] = []string{protocol}
@@ -129,6 +132,7 @@ func (s *Server) upgrade(w *echo.Response, q *request, protocol string) (*socket
 type hijacker struct {
 	*echo.Response
 	timeout time.Duration
+	conns   *conns
 	line    *lineConn
 }
 
@@ -138,7 +142,7 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	h.line = &lineConn{Conn: c, timeout: h.timeout}
+	h.line = &lineConn{Conn: c, timeout: h.timeout, conns: h.conns}
 	return h.line, rw, nil
 }
 
@@ -165,6 +169,7 @@ func (s *Server) serveSocket(w *echo.Response, q *request) error {
 	if o.encoding != "" && !p.raw {
 		p.encoding = wire.Of(o.encoding)
 	}
+	defer p.release()
 	switch {
 	case !taken:
 	case p.encoding == nil:
@@ -191,6 +196,14 @@ type peer struct {
 	conn     *actors.Conn
 	raw      bool
 	seat     *tenants.Allowance // of the namespace, which the connection counts for; nil if it does not
+	counted  bool               // among the sockets of its namespace
+}
+
+// release gives back what the socket holds of the host.
+func (p *peer) release() {
+	if p.counted {
+		p.s.held.sockets.give(p.q.ns, 1)
+	}
 }
 
 // let connects a client and serves it until the socket has ended. It reports false if the client was refused.
@@ -229,6 +242,11 @@ func (p *peer) connect(o offer) (*actors.Conn, error) {
 	if err := p.sit(); err != nil {
 		return nil, err
 	}
+	if !p.s.held.sockets.take(q.ns, 1) {
+		return nil, errBusy("The namespace has too many WebSockets")
+	}
+	p.counted = true
+	p.k.owner(&p.s.held.memory, q.ns)
 	id, err := p.s.resolve(q)
 	if err != nil {
 		return nil, err

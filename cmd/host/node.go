@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -64,8 +65,9 @@ type nodeConfig struct {
 	tls          *certificate // for HTTPS; or
 	acme         *acmeConfig  // both nil for plain HTTP
 	plans        tenants.Plans
-	minFree      byteSize  // of the data\'s disk, for the host to write; zero is no bound
-	audit        io.Writer // of what is managed; nil is none
+	bounds       boundFlags // zero values are api's defaults
+	minFree      byteSize   // of the data\'s disk, for the host to write; zero is no bound
+	audit        io.Writer  // of what is managed; nil is none
 
 	allowLoopback []string       // that guests may reach if they are granted it
 	vault         *tenants.Vault // of the namespaces' secrets; nil is none
@@ -145,6 +147,7 @@ func startNode(c nodeConfig) (n *node, err error) {
 		Actors: n.actors, Registry: n.registry, Keyring: keyring, Dev: c.dev, Backup: n.backup, Export: n.exportActor, Import: n.importActor, Audit: c.audit,
 		Metrics: told, Logger: c.log, Version: version(),
 		PublicURL: c.publicURL, TrustedProxies: c.proxies,
+		MaxConns: withinDescriptors(cmp.Or(c.bounds.conns, api.DefaultMaxConns), c.log), MaxConnsPerClient: c.bounds.connsPerClient,
 	}); err != nil {
 		return n, err
 	}

@@ -14,6 +14,7 @@ func serveCommand(ui *ui) *cobra.Command {
 	var f serverFlags
 	var edge edgeFlags
 	var secrets vaultFlags
+	var bounds boundFlags
 	var audit auditFlags
 	var keyFile, oldKeyFile, plansFile, level string
 	cmd := &cobra.Command{
@@ -49,6 +50,9 @@ func serveCommand(ui *ui) *cobra.Command {
 			if err := edge.apply(&c); err != nil {
 				return err
 			}
+			if err := bounds.apply(&c); err != nil {
+				return err
+			}
 			end, err := audit.open(&c)
 			if err != nil {
 				return err
@@ -65,6 +69,7 @@ func serveCommand(ui *ui) *cobra.Command {
 	f.add(cmd, "vivarium-data")
 	edge.add(cmd)
 	audit.add(cmd)
+	bounds.add(cmd)
 	cmd.Flags().StringVar(&keyFile, "key-file", "", "file with the key that signs tokens; needed")
 	cmd.Flags().StringVar(&oldKeyFile, "old-key-file", "", "file with the key before, whose tokens are still good")
 	cmd.Flags().StringVar(&plansFile, "plans", "", "file with the plans of namespaces, as JSON; without one nobody has quotas")

@@ -1,0 +1,43 @@
+package main
+
+import (
+	"log/slog"
+
+	"github.com/spf13/cobra"
+
+	"github.com/vivarium-run/vivarium/api"
+)
+
+// boundFlags say how much of a host clients may take.
+type boundFlags struct {
+	conns, connsPerClient int
+}
+
+func (f *boundFlags) add(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.IntVar(&f.conns, "max-connections", api.DefaultMaxConns, "most network connections at a time")
+	flags.IntVar(&f.connsPerClient, "max-connections-per-client", api.DefaultMaxConnsPerClient, "most of them from one address, or network of IPv6; behind trusted proxies most WebSockets")
+}
+
+// apply checks the flags and puts what they say into c.
+func (f *boundFlags) apply(c *nodeConfig) error {
+	switch {
+	case f.conns < 1:
+		return usagef("--max-connections: it must be at least 1")
+	case f.connsPerClient < 1:
+		return usagef("--max-connections-per-client: it must be at least 1")
+	}
+	c.bounds = *f
+	return nil
+}
+
+// withinDescriptors lowers a bound on connections to what the process may open beside the files of the store, which
+// would fail without.
+func withinDescriptors(conns int, log *slog.Logger) int {
+	most := maxDescriptors()
+	if most == 0 || conns <= most/4*3 {
+		return conns
+	}
+	log.Warn("the process may open too few files for so many connections", "files", most, "connections", most/4*3, "asked", conns)
+	return max(1, most/4*3)
+}
