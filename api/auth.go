@@ -93,7 +93,11 @@ func (s *Server) principal(q *request) (tenants.Principal, error) {
 	case err != nil:
 		return tenants.Principal{}, err
 	case found:
-		return s.tokens.Verify(q.Context(), token, s.now())
+		who, err := s.tokens.Verify(q.Context(), token, s.now())
+		if abi.CodeOf(err) == abi.CodeUnauthenticated {
+			s.clientRates.failed(holdAddr(s.client(q.Request)), s.now())
+		}
+		return who, err
 	case !s.cfg.Dev || !isLocal(q.Request):
 		return tenants.Principal{}, abi.Errorf(abi.CodeUnauthenticated, "")
 	case isForeign(q.Request):

@@ -45,12 +45,17 @@ func (s *Server) edge(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		defer s.logAccess(r, w, start)
 		defer s.stats.count(c, s.now, start)
-		if setCORS(h, r) && r.Method == http.MethodOptions {
+		isCORS := setCORS(h, r)
+		err := s.admitClient(r)
+		switch {
+		case err != nil:
+		case isCORS && r.Method == http.MethodOptions:
 			preflight(h, r)
 			w.WriteHeader(http.StatusNoContent)
-			return nil
+		default:
+			err = s.recovered(c, next)
 		}
-		if err := s.recovered(c, next); err != nil {
+		if err != nil {
 			s.fail(err, c)
 		}
 		return nil

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
+	"golang.org/x/time/rate"
 
 	"github.com/vivarium-run/vivarium/actors"
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
@@ -77,6 +78,10 @@ type Config struct {
 	MaxHeld           int64 // bytes of bodies, answers and unread messages of sockets; 512 MiB
 	MaxUploads        int64 // modules being uploaded and checked; 16
 	MaxSockets        int64 // WebSockets; as many as connections
+
+	// ClientRate bounds the requests a second of each client, by address, or network of IPv6; zero is no bound. One
+	// with a bad token counts for ten.
+	ClientRate float64
 }
 
 func orElse[T comparable](p *T, def T) {
@@ -133,7 +138,7 @@ func (c *Config) validate() error {
 	case c.HeaderTimeout < 0, c.BodyTimeout < 0, c.UploadTimeout < 0, c.WriteTimeout < 0, c.IdleTimeout < 0, c.Heartbeat < 0,
 		c.PingInterval < 0, c.PongTimeout < 0, c.SocketWriteTimeout < 0, c.GoAwayJitter < 0, c.RejectDelay < 0:
 		return errors.New("api: a timeout is negative")
-	case c.MaxConns < 0, c.MaxConnsPerClient < 0, c.MaxRequests < 0, c.MaxHeld < 0, c.MaxUploads < 0, c.MaxSockets < 0:
+	case c.MaxConns < 0, c.MaxConnsPerClient < 0, c.MaxRequests < 0, c.MaxHeld < 0, c.MaxUploads < 0, c.MaxSockets < 0, !(c.ClientRate >= 0 && c.ClientRate <= MaxClientRate):
 		return errors.New("api: a bound is out of range")
 	}
 	return nil
@@ -208,6 +213,8 @@ type Server struct {
 	tokenRates visitors // all of a token together
 	auditor    auditor
 
+	clientRates clientRates
+
 	closeOnce sync.Once
 	closing   chan struct{} // closed when event streams and sockets shall end
 }
@@ -229,6 +236,7 @@ func newServer(cfg Config, h host) (*Server, error) {
 	s.auditor = auditor{file: cfg.Audit, log: s.log, now: func() time.Time { return s.now() }}
 	s.conns.max, s.conns.perClient = cfg.MaxConns, cfg.MaxConnsPerClient
 	s.held.requests.max, s.held.memory.max, s.held.uploads.max, s.held.sockets.max = cfg.MaxRequests, cfg.MaxHeld, cfg.MaxUploads, cfg.MaxSockets
+	s.clientRates.limit = rate.Limit(cfg.ClientRate)
 	s.tokens = tenants.NewTokens(cfg.Keyring, cfg.Registry, h.FetchKeys)
 	s.stats = newCounters(routes())
 	s.handler = s.router()

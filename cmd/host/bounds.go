@@ -11,12 +11,14 @@ import (
 // boundFlags say how much of a host clients may take.
 type boundFlags struct {
 	conns, connsPerClient int
+	clientRate            float64
 }
 
 func (f *boundFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.IntVar(&f.conns, "max-connections", api.DefaultMaxConns, "most network connections at a time")
 	flags.IntVar(&f.connsPerClient, "max-connections-per-client", api.DefaultMaxConnsPerClient, "most of them from one address, or network of IPv6; behind trusted proxies most WebSockets")
+	flags.Float64Var(&f.clientRate, "client-rate", 0, "most requests a second from one address, or network of IPv6; 0 for no bound")
 }
 
 // apply checks the flags and puts what they say into c.
@@ -26,6 +28,8 @@ func (f *boundFlags) apply(c *nodeConfig) error {
 		return usagef("--max-connections: it must be at least 1")
 	case f.connsPerClient < 1:
 		return usagef("--max-connections-per-client: it must be at least 1")
+	case !(f.clientRate >= 0 && f.clientRate <= api.MaxClientRate):
+		return usagef("--client-rate: it must be between 0 and %d", api.MaxClientRate)
 	}
 	c.bounds = *f
 	return nil

@@ -147,7 +147,7 @@ func startNode(c nodeConfig) (n *node, err error) {
 		Actors: n.actors, Registry: n.registry, Keyring: keyring, Dev: c.dev, Backup: n.backup, Export: n.exportActor, Import: n.importActor, Audit: c.audit,
 		Metrics: told, Logger: c.log, Version: version(),
 		PublicURL: c.publicURL, TrustedProxies: c.proxies,
-		MaxConns: withinDescriptors(cmp.Or(c.bounds.conns, api.DefaultMaxConns), c.log), MaxConnsPerClient: c.bounds.connsPerClient,
+		MaxConns: withinDescriptors(cmp.Or(c.bounds.conns, api.DefaultMaxConns), c.log), MaxConnsPerClient: c.bounds.connsPerClient, ClientRate: c.bounds.clientRate,
 	}); err != nil {
 		return n, err
 	}
