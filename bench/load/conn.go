@@ -37,21 +37,29 @@ func dial(ctx context.Context, addr string) (*conn, error) {
 	return &conn{Conn: c, r: bufio.NewReader(c)}, nil
 }
 
-// do sends a whole request and returns the body of its answer, which is valid until the next call.
-// An answer other than 200 is an error.
-func (c *conn) do(request []byte) ([]byte, error) {
+// ask sends a whole request and returns the status of its answer. Its body is valid until the next call.
+func (c *conn) ask(request []byte) (int, error) {
 	if _, err := c.Write(request); err != nil {
-		return nil, err
+		return 0, err
 	}
 	status, body, err := readAnswer(c.r, c.body)
 	if err != nil {
-		return nil, fmt.Errorf("read an answer: %w", err)
+		return 0, fmt.Errorf("read an answer: %w", err)
 	}
 	c.body = body
-	if status != 200 {
-		return nil, fmt.Errorf("answered %d %s", status, body[:min(len(body), 300)])
+	return status, nil
+}
+
+// do is ask for the body. An answer other than 200 is an error.
+func (c *conn) do(request []byte) ([]byte, error) {
+	status, err := c.ask(request)
+	if err != nil {
+		return nil, err
 	}
-	return body, nil
+	if status != 200 {
+		return nil, fmt.Errorf("answered %d %s", status, c.body[:min(len(c.body), 300)])
+	}
+	return c.body, nil
 }
 
 // maxBody bounds the body of an answer, in bytes.
