@@ -7,7 +7,7 @@ GUEST_ENV   = GOOS=wasip1 GOARCH=wasm
 PLUGINS     = examples/wasm/extism-as examples/wasm/extism-c examples/wasm/extism-rust
 BINDINGS    = examples/wasm/bindings-as examples/wasm/bindings-c examples/wasm/bindings-rust
 
-.PHONY: check test race fuzz bench bench-turn bench-wire generate deps strace crash soak model attack wasm figures types clients web schedules dist edge
+.PHONY: check test race fuzz bench bench-turn bench-wire generate deps strace crash soak model attack overload wasm figures types clients web schedules dist edge
 
 # test passes everything: checks, all tests, the race detector where there is concurrency, and the
 # guests of other languages built again from their source, what the host writes compiled, and clients.
@@ -69,6 +69,11 @@ fuzz:
 ATTACKFLAGS ?= -attack.long
 attack:
 	go test -count=1 -v -timeout 60m ./e2e/attack $(ATTACKFLAGS)
+
+# overload asks a host of one processor for twice and ten times what it can do, from the other processor, and writes
+# docs/overload.md: some four minutes. The suite has a short form.
+overload:
+	taskset -c 1 go test -count=1 -v -timeout 30m -run TestOverload ./e2e/attack -overload.long
 
 # crash kills the store under load for many rounds, a host under load for as many, and a host at each step of each
 # kind of work, some of them twice; has each write of the store fail, spoils each file of a data folder in each way,

@@ -64,7 +64,7 @@ type doc struct {
 func (d doc) text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# Attacks\n\nWritten by `make attack`; do not edit. The machine: %d processors%s, %s/%s, %s.%s\n\n",
-		runtime.NumCPU(), model(), runtime.GOOS, runtime.GOARCH, runtime.Version(), load())
+		runtime.NumCPU(), model(), runtime.GOOS, runtime.GOARCH, runtime.Version(), average())
 	b.WriteString("The rows are those of the threat table that are about uploading and running guests. The short form of the same\ncorpus runs in `go test ./...`. It has no times: what it asserts are verdicts, survival and what is given back.\n\n")
 	d.short(&b)
 	writeVerdicts(&b)
@@ -137,8 +137,8 @@ func (d doc) writeOvershoot(b *strings.Builder) {
 	}
 }
 
-// load says how busy the machine was, if the system tells it.
-func load() string {
+// average says how busy the machine was, if the system tells it.
+func average() string {
 	b, _ := os.ReadFile("/proc/loadavg") // elsewhere there is none
 	if f := strings.Fields(string(b)); len(f) > 2 {
 		return fmt.Sprintf("\nIts load average at the end was %s over 15 minutes. What others ran beside makes these times longer.", f[2])

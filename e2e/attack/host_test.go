@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -41,8 +42,20 @@ type host struct {
 	out                    bytes.Buffer
 }
 
+// hostOptions are how the host is started.
+type hostOptions struct {
+	env   []string // beside ours
+	under []string // a command before the host's own
+	flags []string
+}
+
 // startHost builds the host and runs it until the test ends.
 func startHost(t *testing.T) *host {
+	t.Helper()
+	return startHostWith(t, hostOptions{})
+}
+
+func startHostWith(t *testing.T, o hostOptions) *host {
 	t.Helper()
 	dir := t.TempDir()
 	h := &host{
@@ -63,7 +76,9 @@ func startHost(t *testing.T) *host {
 	addr := l.Addr().String()
 	l.Close() // free for the child
 	h.url = "http://" + addr
-	h.cmd = exec.Command(h.binary, "serve", "--data", h.data, "--key-file", h.key, "--listen", addr)
+	args := slices.Concat(o.under, []string{h.binary, "serve", "--data", h.data, "--key-file", h.key, "--listen", addr}, o.flags)
+	h.cmd = exec.Command(args[0], args[1:]...)
+	h.cmd.Env = append(os.Environ(), o.env...)
 	h.cmd.Stdout, h.cmd.Stderr = h, h
 	if err := h.cmd.Start(); err != nil {
 		t.Fatal(err)
