@@ -39,6 +39,11 @@ func (s *Server) edge(next echo.HandlerFunc) echo.HandlerFunc {
 		h.Set(rayHeader, requestID(r))
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Cache-Control", "no-store")
+		if len(r.TransferEncoding) > 0 {
+			// A length may have stood beside the chunks, which net/http takes away, and who passed this on may have gone
+			// by that: what follows on the connection would be part of this request's body to them.
+			h.Set("Connection", "close")
+		}
 		if r.ContentLength != 0 {
 			// Also for a body that no handler reads: net/http reads some of it before it answers.
 			_ = http.NewResponseController(w.Writer).SetReadDeadline(time.Now().Add(s.cfg.BodyTimeout))

@@ -60,6 +60,7 @@ var alone = map[string]string{
 	"github.com/santhosh-tekuri":        "actors",
 	"golang.org/x/net/dns":              "actors", // a DNS server in tests
 	"golang.org/x/net/idna":             "actors",
+	"golang.org/x/net/http2":            "api", // frames of HTTP/2 in tests
 	"golang.org/x/time":                 "api",
 	"github.com/netresearch/go-cron":    "actors",
 	"golang.org/x/sys":                  "sandbox",
