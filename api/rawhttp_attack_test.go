@@ -56,11 +56,7 @@ func (l *rawLine) verdicts(method string) string {
 			return strings.Join(list, ", ")
 		}
 		b, err := io.ReadAll(resp.Body)
-		var e errorBody
-		v := fmt.Sprint(resp.StatusCode)
-		if json.Unmarshal(b, &e) == nil && e.Code != "" {
-			v += " " + e.Group + "/" + e.Code
-		}
+		v := strings.TrimSpace(fmt.Sprint(resp.StatusCode, " ", codeIn(b)))
 		if err != nil {
 			v += " cut"
 		}
@@ -242,4 +238,13 @@ func TestSlowRequests(t *testing.T) {
 			f.works(t, before)
 		})
 	}
+}
+
+// codeIn returns group and code of an error's body, empty if it is none.
+func codeIn(body []byte) string {
+	var e errorBody
+	if json.Unmarshal(body, &e) != nil || e.Code == "" {
+		return ""
+	}
+	return e.Group + "/" + e.Code
 }

@@ -98,6 +98,9 @@ func isUpgrade(r *http.Request) bool { return websocket.IsWebSocketUpgrade(r) }
 
 // upgrade answers 101. Its errors are for an answer over HTTP.
 func (s *Server) upgrade(w *echo.Response, q *request, protocol string) (*socket, error) {
+	if !q.ProtoAtLeast(1, 1) { // the library does not look
+		return nil, abi.Errorf(abi.CodeInvalidRequest, "the WebSocket handshake is malformed: it needs HTTP/1.1")
+	}
 	var refused error
 	up := websocket.Upgrader{
 		CheckOrigin:     func(*http.Request) bool { return true }, // see authenticate, and the actor's manifest
