@@ -5,7 +5,7 @@
 // namespace and watch a guest of another: each answer is the one expected, the process lives, the
 // victim is answered, and what an attack took is given back.
 //
-// Another load is honest, only too much: the host is asked for a multiple of what it can do.
+// TestNoisyNeighbours does everything at once: what all of them cost a neighbour together. Another load is honest, only too much: the host is asked for a multiple of what it can do.
 //
 // Its short form is part of the suite and asserts verdicts, not times: on a busy machine it waits where
 // the host says that it is busy. The long form has every bomb in every place, measures, and writes

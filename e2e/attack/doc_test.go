@@ -69,6 +69,9 @@ func (d doc) text() string {
 	d.short(&b)
 	writeVerdicts(&b)
 	d.writeVictim(&b)
+	if noiseMeasured != nil {
+		noiseMeasured.write(&b)
+	}
 	d.writeOvershoot(&b)
 	fmt.Fprintf(&b, "\n## Memory\n\nResident memory of the host before the attacks %d MiB, after all of them %d MiB (%v later). Budget: %d MiB more, within %v.\n",
 		memory.before>>20, memory.after>>20, memory.took, budgetRSS>>20, backTime)
@@ -90,6 +93,11 @@ func (d doc) short(b *strings.Builder) {
 	for _, o := range d.overshoot {
 		if worst := quantile(o.took, 1); worst > budgetOver {
 			fmt.Fprintf(b, "- \"%s\" was ended %v after its deadline; the budget is %v.\n", o.name, worst.Round(time.Millisecond), budgetOver)
+		}
+	}
+	if noiseMeasured != nil {
+		for _, f := range noiseMeasured.falls() {
+			fmt.Fprintf(b, "- %s.\n", f)
 		}
 	}
 	if memory.after > memory.before+budgetRSS {

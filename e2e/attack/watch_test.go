@@ -33,6 +33,12 @@ type victim struct {
 // watch begins to call the victim. It stops with the test.
 func (h *host) watch() *victim {
 	h.t.Helper()
+	return h.watchEvery(10 * time.Millisecond)
+}
+
+// watchEvery is watch with another pause between two calls.
+func (h *host) watchEvery(pause time.Duration) *victim {
+	h.t.Helper()
 	if a := h.upload(h.victim, "counter", actorstest.Guest(h.t, "examples/wasm/counter")); a.status != 201 {
 		h.t.Fatalf("upload of the victim: %s", a)
 	}
@@ -49,7 +55,7 @@ func (h *host) watch() *victim {
 			v.once()
 			select {
 			case <-ctx.Done():
-			case <-time.After(10 * time.Millisecond):
+			case <-time.After(pause):
 			}
 		}
 	})
