@@ -11,23 +11,26 @@ import (
 type holds struct {
 	first time.Duration // doubled each time, up to maxHold of it
 
-	mu sync.Mutex // guards by
+	mu sync.Mutex // guards the fields below, and what by refers to
 	by map[netip.Addr]*held
 }
 
 type held struct {
 	times int
 	last  time.Time
+	now   int // of its sockets that wait
 }
 
 const (
 	maxHold     = 50               // times the first
 	maxHeld     = 10_000           // addresses that are remembered
+	maxHeldNow  = 64               // sockets of one client that wait at a time
 	forgetAfter = 30 * time.Second // an address that was not refused
 )
 
-// next returns how long a client at an address is to wait before it is told that it is refused.
-func (h *holds) next(client netip.Addr, now time.Time) time.Duration {
+// next returns how long a client at an address is to wait before it is told that it is refused, and what to call
+// afterwards. It does not wait if many of its sockets do: each is a descriptor, even when the client is long gone.
+func (h *holds) next(client netip.Addr, now time.Time) (wait time.Duration, leave func()) {
 	addr := holdAddr(client)
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -40,9 +43,17 @@ func (h *holds) next(client netip.Addr, now time.Time) time.Duration {
 		h.by[addr] = e
 	}
 	e.last = now
-	wait := h.first << min(e.times, 10)
+	if e.now >= maxHeldNow {
+		return 0, func() {}
+	}
+	wait = h.first << min(e.times, 10)
 	e.times++
-	return min(wait, maxHold*h.first)
+	e.now++
+	return min(wait, maxHold*h.first), func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		e.now--
+	}
 }
 
 // holdAddr returns what stands for one client: its address, or its network if that has many.

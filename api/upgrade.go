@@ -275,7 +275,9 @@ func (p *peer) reject(err error) {
 
 // hold waits as long as the client's address has deserved.
 func (p *peer) hold() {
-	timer := time.NewTimer(p.s.holds.next(p.s.client(p.q.Request), p.s.now()))
+	wait, leave := p.s.holds.next(p.s.client(p.q.Request), p.s.now())
+	defer leave()
+	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
