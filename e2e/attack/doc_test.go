@@ -69,8 +69,8 @@ func (d doc) text() string {
 	d.short(&b)
 	writeVerdicts(&b)
 	d.writeVictim(&b)
-	if noiseMeasured != nil {
-		noiseMeasured.write(&b)
+	for _, n := range noiseMeasured {
+		n.write(&b)
 	}
 	d.writeOvershoot(&b)
 	fmt.Fprintf(&b, "\n## Memory\n\nResident memory of the host before the attacks %d MiB, after all of them %d MiB (%v later). Budget: %d MiB more, within %v.\n",
@@ -95,8 +95,8 @@ func (d doc) short(b *strings.Builder) {
 			fmt.Fprintf(b, "- \"%s\" was ended %v after its deadline; the budget is %v.\n", o.name, worst.Round(time.Millisecond), budgetOver)
 		}
 	}
-	if noiseMeasured != nil {
-		for _, f := range noiseMeasured.falls() {
+	for _, n := range noiseMeasured {
+		for _, f := range n.falls() {
 			fmt.Fprintf(b, "- %s.\n", f)
 		}
 	}

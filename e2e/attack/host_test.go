@@ -36,6 +36,7 @@ type host struct {
 	cmd                    *exec.Cmd
 	url, data, key, binary string
 	attacker, victim       string // tokens of admins
+	operator               string // a token
 	client                 *http.Client
 	done                   chan struct{} // closed when the process has ended
 	mu                     sync.Mutex    // guards out
@@ -87,6 +88,7 @@ func startHostWith(t *testing.T, o hostOptions) *host {
 	t.Cleanup(func() { h.cmd.Process.Kill(); <-h.done })
 	h.await()
 	operator := h.cli("token", "--key-file", h.key, "--role", "operator")
+	h.operator = operator
 	for _, ns := range []string{"attacker", "victim"} {
 		if a := h.must("POST", "/namespaces", operator, `{"name":"`+ns+`"}`); a.status/100 != 2 {
 			t.Fatalf("make namespace %s: %s", ns, a)

@@ -43,6 +43,14 @@ func (h *host) memoryBack(t *testing.T, before holding) {
 	if !*long {
 		most = shortRSS
 	}
+	memory = h.memoryAfter(t, before)
+	if memory.after > before.rss+most {
+		t.Errorf("the host holds %d MiB more than before, want at most %d", (memory.after-before.rss)>>20, most>>20)
+	}
+}
+
+// memoryAfter waits until the memory is near what it was, or the time for that is over.
+func (h *host) memoryAfter(t *testing.T, before holding) memoryFigures {
 	began := time.Now()
 	var now holding
 	for now = h.holds(); now.rss > before.rss+budgetRSS && time.Since(began) < backTime; now = h.holds() {
@@ -54,10 +62,7 @@ func (h *host) memoryBack(t *testing.T, before holding) {
 	}
 	took := time.Since(began).Round(100 * time.Millisecond)
 	t.Logf("after %v the host has %d MiB:%s; before the attacks it had %d MiB:%s", took, now.rss>>20, now.kinds, before.rss>>20, before.kinds)
-	if now.rss > before.rss+most {
-		t.Errorf("the host holds %d MiB more than before, want at most %d", (now.rss-before.rss)>>20, most>>20)
-	}
-	memory = memoryFigures{before.rss, now.rss, took}
+	return memoryFigures{before.rss, now.rss, took}
 }
 
 // memory is for the table.

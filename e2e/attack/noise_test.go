@@ -3,17 +3,21 @@ package attack
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"net"
 	"net/http"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/vivarium-run/vivarium/actors/actorstest"
 	wt "github.com/vivarium-run/vivarium/sandbox/wasmtest"
+	"github.com/vivarium-run/vivarium/tenants"
 )
 
 // noisy is a plain module with actions that are all within the limits of a turn, and much.
@@ -39,6 +43,7 @@ func noisy() []byte {
 // Budgets of the neighbours of noise.
 const (
 	noiseTime    = time.Minute
+	holdTime     = 5 * time.Second // for which a refused socket is held
 	budgetVictim = 250 * time.Millisecond
 )
 
@@ -99,9 +104,16 @@ func (h *host) churn(n int) string {
 	return fmt.Sprint(resp.StatusCode)
 }
 
-// TestNoisyNeighbours has sixteen attackers of one namespace do everything at once, while another is watched.
+// TestNoisyNeighbours has sixteen attackers of one namespace do everything at once, while another is watched: attackers
+// without quotas, whom fairness alone holds, and such of the plan for strangers that comes with the host.
 func TestNoisyNeighbours(t *testing.T) {
-	h := startHost(t)
+	for _, plan := range []string{"", "free"} {
+		t.Run("plan "+plan, func(t *testing.T) { testNoise(t, plan) })
+	}
+}
+
+func testNoise(t *testing.T, plan string) {
+	h := startHostWith(t, hostOptions{flags: []string{"--plans", filepath.Join(actorstest.Root(), "deploy", "plans.json")}})
 	v := h.watchEvery(50 * time.Millisecond)
 	h.warm()
 	bombs := actionAttacks()[0]
@@ -121,20 +133,50 @@ func TestNoisyNeighbours(t *testing.T) {
 	if len(idle) == 0 || len(wrong) > 0 {
 		t.Fatalf("at idle: %d answers, wrong: %v", len(idle), wrong)
 	}
+	if a := h.must("PUT", "/namespaces/attacker/quotas", h.operator, terms(plan)); a.status != 200 {
+		t.Fatalf("quotas: %s", a)
+	}
 	verdicts := h.makeNoise(t, d)
 	h.alive(t)
 	took, wrong := v.taken()
 	if len(wrong) > 0 || len(took) == 0 {
 		t.Errorf("the victim got %d right answers and %d wrong ones: %.1000s", len(took), len(wrong), strings.Join(wrong, "; "))
 	}
-	n := noiseFigures{time: d, idle: idle, took: took, verdicts: verdicts}
-	t.Log(n.summary(), verdicts)
-	h.givenBack(t, before)
-	if *long { // in the suite TestAttack waits for that
-		h.memoryBack(t, before)
-		n.memory = memory
+	if refused := refusals(verdicts); plan != "" && refused == 0 {
+		t.Error("no attacker was refused by a quota")
 	}
-	noiseMeasured = &n
+	n := noiseFigures{plan: plan, time: d, idle: idle, took: took, verdicts: verdicts}
+	t.Log(n.summary(), verdicts)
+	h.givenBackWithin(t, before, giveBackTime()+holdTime)
+	if *long { // in the suite TestAttack waits for that
+		n.memory = h.memoryAfter(t, before)
+	}
+	noiseMeasured = append(noiseMeasured, &n)
+}
+
+// terms are what the attackers have agreed with the operator: a plan, or nothing that bounds them.
+func terms(plan string) string {
+	if plan != "" {
+		return `{"plan":"` + plan + `"}`
+	}
+	lifted := tenants.Quotas{}
+	for _, q := range tenants.AllQuotas {
+		lifted[q] = 0
+	}
+	b, _ := json.Marshal(map[string]any{"overrides": lifted}) // numbers always encode
+	return string(b)
+}
+
+// refusals counts what quotas refused.
+func refusals(verdicts map[string]map[string]int) (n int) {
+	for _, kind := range verdicts {
+		for v, times := range kind {
+			if strings.HasPrefix(v, "429 quota/") {
+				n += times
+			}
+		}
+	}
+	return n
 }
 
 // makeNoise lets sixteen attackers go on for a time, and returns the verdicts that each kind got. One of our own faults
@@ -180,14 +222,23 @@ func (h *host) pass(d time.Duration) {
 
 // noiseFigures are what a run of all noise came to.
 type noiseFigures struct {
+	plan       string // of the attackers; empty for none
 	time       time.Duration
 	idle, took []time.Duration
 	verdicts   map[string]map[string]int
 	memory     memoryFigures
 }
 
-// noiseMeasured is for docs/attack.md; nil if there was no run.
-var noiseMeasured *noiseFigures
+// noiseMeasured is for docs/attack.md.
+var noiseMeasured []*noiseFigures
+
+// who says who makes the noise.
+func (n *noiseFigures) who() string {
+	if n.plan == "" {
+		return "without quotas"
+	}
+	return "of the plan " + n.plan
+}
 
 func (n *noiseFigures) summary() string {
 	round := func(list []time.Duration, p float64) time.Duration {
@@ -200,15 +251,18 @@ func (n *noiseFigures) summary() string {
 func (n *noiseFigures) falls() (list []string) {
 	p99, idle := quantile(n.took, 0.99), quantile(n.idle, 0.99)
 	if p99 > budgetTimes*idle || p99 > budgetVictim {
-		list = append(list, fmt.Sprintf("Beside all noise at once the victim's p99 is %v, %.1f times that of idle; the budget is %v and %d times", p99.Round(100*time.Microsecond), float64(p99)/float64(max(1, idle)), budgetVictim, budgetTimes))
+		list = append(list, fmt.Sprintf("Beside all noise at once, "+n.who()+", the victim's p99 is %v, %.1f times that of idle; the budget is %v and %d times", p99.Round(100*time.Microsecond), float64(p99)/float64(max(1, idle)), budgetVictim, budgetTimes))
+	}
+	if more := n.memory.after - n.memory.before; more > budgetRSS {
+		list = append(list, fmt.Sprintf("After all noise at once, %s, the host holds %d MiB more than before; the budget is %d", n.who(), more>>20, budgetRSS>>20))
 	}
 	return list
 }
 
 // write adds the run to the page.
 func (n *noiseFigures) write(b *strings.Builder) {
-	fmt.Fprintf(b, "\n## Everything at once\n\nSixteen attackers of one namespace for %v, while the victim is called 20 times a second: %s. Memory %d MiB before, %d MiB %v after.\n\n| noise | verdicts |\n|---|---|\n",
-		n.time, n.summary(), n.memory.before>>20, n.memory.after>>20, n.memory.took)
+	fmt.Fprintf(b, "\n## Everything at once, %s\n\nSixteen attackers of one namespace %s for %v, while the victim is called 20 times a second: %s. Memory %d MiB before, %d MiB %v after.\n\n| noise | verdicts |\n|---|---|\n",
+		n.who(), n.who(), n.time, n.summary(), n.memory.before>>20, n.memory.after>>20, n.memory.took)
 	for _, name := range slices.Sorted(maps.Keys(n.verdicts)) {
 		var list []string
 		for _, v := range slices.Sorted(maps.Keys(n.verdicts[name])) {

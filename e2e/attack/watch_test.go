@@ -205,16 +205,21 @@ func giveBackTime() time.Duration {
 // temporary files, few descriptors.
 func (h *host) givenBack(t *testing.T, before holding) {
 	t.Helper()
+	h.givenBackWithin(t, before, giveBackTime())
+}
+
+func (h *host) givenBackWithin(t *testing.T, before holding, within time.Duration) {
+	t.Helper()
 	h.client.CloseIdleConnections()
 	var now holding
-	for deadline := time.Now().Add(giveBackTime()); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(within); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		now = h.holds()
 		if len(now.workers) == 0 && len(now.temp) == 0 && now.fds <= before.fds+slackFDs && now.threads <= before.threads+slackThreads {
 			return
 		}
 	}
 	t.Errorf("after %v the host holds %d descriptors (before: %d), %d threads (%d), workers %v, files %v",
-		giveBackTime(), now.fds, before.fds, now.threads, before.threads, now.workers, now.temp)
+		within, now.fds, before.fds, now.threads, before.threads, now.workers, now.temp)
 }
 
 // alive fails the test at once if the host has ended.
