@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"log/slog"
 
 	"github.com/spf13/cobra"
@@ -42,6 +43,10 @@ func withinDescriptors(conns int, log *slog.Logger) int {
 	if most == 0 || conns <= most/4*3 {
 		return conns
 	}
-	log.Warn("the process may open too few files for so many connections", "files", most, "connections", most/4*3, "asked", conns)
+	level := slog.LevelWarn
+	if conns == api.DefaultMaxConns {
+		level = slog.LevelInfo // nobody has asked for as many
+	}
+	log.Log(context.Background(), level, "the process may open too few files for so many connections", "files", most, "connections", most/4*3, "asked", conns)
 	return max(1, most/4*3)
 }
