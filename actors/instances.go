@@ -78,23 +78,24 @@ func (s *instances) acquire(ctx context.Context, c *claim) error {
 		s.mu.Unlock()
 		return nil
 	}
-	patience := time.Duration(0)
-	if c.chained {
-		patience = chainTime
-	}
 	c.granted = make(chan struct{})
 	s.waiting = append(s.waiting, c)
-	evicted := s.evictLocked(c, err != errNoPlace)
-	if err != errNoPlace {
-		if patience = memoryTime; !evicted {
-			patience = time.Nanosecond
-		}
-	}
+	lacksMemory := err != errNoPlace
+	evicted := s.evictLocked(c, lacksMemory)
 	s.mu.Unlock()
-	if patience > 0 {
+	bound := func(d time.Duration) context.CancelFunc {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, patience)
-		defer cancel()
+		ctx, cancel = context.WithTimeout(ctx, d)
+		return cancel
+	}
+	if c.chained {
+		defer bound(chainTime)()
+	}
+	switch {
+	case lacksMemory && evicted:
+		defer bound(memoryTime)()
+	case lacksMemory:
+		defer bound(0)() // nobody of its own makes room
 	}
 	select {
 	case <-c.granted:
