@@ -16,10 +16,10 @@ func setCORS(h http.Header, r *http.Request) bool {
 	if !hasCORS(r.URL.EscapedPath()) {
 		return false
 	}
-	h.Add("Vary", "Origin")
+	h["Vary"] = varyOrigin
 	origin := r.Header.Get("Origin")
 	if origin == "" {
-		h.Set("Access-Control-Allow-Origin", "*")
+		h["Access-Control-Allow-Origin"] = anyOrigin
 		return true
 	}
 	h.Set("Access-Control-Allow-Origin", origin)

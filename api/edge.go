@@ -25,6 +25,14 @@ const rivetPrefix = "/api/rivet"
 // rayHeader carries the request id, both ways.
 const rayHeader = "X-Rivet-Ray-Id"
 
+// What is the same in the head of every answer. Of net/http's own these lists are only read and copied.
+var (
+	noSniff    = []string{"nosniff"}
+	noStore    = []string{"no-store"}
+	varyOrigin = []string{"Origin"}
+	anyOrigin  = []string{"*"}
+)
+
 // edge does what every request needs, known route or not: request id, prefix, CORS, deadlines,
 // recovery, errors and the access log. It returns no error: there is nobody left to write one.
 func (s *Server) edge(next echo.HandlerFunc) echo.HandlerFunc {
@@ -37,8 +45,8 @@ func (s *Server) edge(next echo.HandlerFunc) echo.HandlerFunc {
 		defer timed.arm() // for what net/http has still to write
 		h := w.Header()
 		h.Set(rayHeader, requestID(r))
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Cache-Control", "no-store")
+		h["X-Content-Type-Options"] = noSniff
+		h["Cache-Control"] = noStore
 		if len(r.TransferEncoding) > 0 {
 			// A length may have stood beside the chunks, which net/http takes away, and who passed this on may have gone
 			// by that: what follows on the connection would be part of this request's body to them.

@@ -29,12 +29,18 @@ func writeJSON(w http.ResponseWriter, status int, v any) error {
 	return writeBytes(w, status, typeJSON, b)
 }
 
+// countedByItself is how long an answer may be whose length net/http still writes by itself, and cheaper: what it holds back
+// until the handler is done.
+const countedByItself = 2 << 10
+
 // writeBytes answers with b. A failure to write is not reported: the client is gone, and net/http
 // closes the connection.
 func writeBytes(w http.ResponseWriter, status int, contentType string, b []byte) error {
 	h := w.Header()
 	h.Set("Content-Type", contentType)
-	h.Set("Content-Length", strconv.Itoa(len(b)))
+	if len(b) > countedByItself {
+		h.Set("Content-Length", strconv.Itoa(len(b)))
+	}
 	w.WriteHeader(status)
 	_, _ = w.Write(b)
 	return nil
