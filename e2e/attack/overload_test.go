@@ -33,7 +33,7 @@ const (
 // working is a plain module whose action "work" computes for about 2 ms.
 func working() []byte {
 	return plain(func(m *wt.Module) {
-		m.Export("work", 0, m.Func(nil, wt.T(wt.I32), wt.T(wt.I32), wt.Code{}.I32Const(1_800_000).LocalSet(0).
+		m.Export("work", 0, m.Func(nil, wt.T(wt.I32), wt.T(wt.I32), wt.Code{}.I32Const(2_600_000).LocalSet(0).
 			Loop(wt.Empty).LocalGet(0).I32Const(1).Op(wt.I32Sub).LocalTee(0).BrIf(0).Op(wt.End).I32Const(0)))
 	})()
 }
