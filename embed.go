@@ -21,7 +21,7 @@ const Module = "github.com/vivarium-run/vivarium"
 //go:embed guest-sdk/guesttest/guesttest.go guest-sdk/guesttest/life.go guest-sdk/guesttest/pending.go
 //go:embed guest-sdk/guesttest/queue.go guest-sdk/guesttest/world.go guest-sdk/hooks.go
 //go:embed guest-sdk/imports_conn_wasip1.go guest-sdk/imports_life_wasip1.go guest-sdk/imports_peer_wasip1.go
-//go:embed guest-sdk/imports_time_wasip1.go guest-sdk/imports_wasip1.go guest-sdk/internal/hostcall/hostcall.go
+//go:embed guest-sdk/imports_time_wasip1.go guest-sdk/json.go guest-sdk/imports_wasip1.go guest-sdk/internal/hostcall/hostcall.go
 //go:embed guest-sdk/internal/memhost/conns.go guest-sdk/internal/memhost/cron.go guest-sdk/internal/memhost/kv.go
 //go:embed guest-sdk/internal/memhost/life.go guest-sdk/internal/memhost/memhost.go
 //go:embed guest-sdk/internal/memhost/peers.go guest-sdk/internal/memhost/requests.go

@@ -67,6 +67,8 @@ type actor[S any] struct {
 	ctx    Ctx[S]
 	loaded bool   // ctx.State is the actor's state
 	saved  []byte // what the host has for it; nil means nothing
+
+	encoder encoder // of the state
 }
 
 // manifest describes the actor, and adds to m what it wants of the module.
@@ -178,7 +180,7 @@ func (a *actor[S]) runAction(t *abi.Turn) ([]byte, error) {
 	if !has {
 		return nil, nil
 	}
-	b, err := json.Marshal(v)
+	b, err := marshal(v)
 	if err != nil {
 		return nil, fmt.Errorf("result of %s: %w", t.Name, err)
 	}
@@ -206,9 +208,9 @@ func (a *actor[S]) load() error {
 
 // save writes the state if its encoded form is not what the host has.
 func (a *actor[S]) save(t *abi.Turn) error {
-	b, err := json.Marshal(&a.ctx.State)
+	b, err := a.encoded()
 	if err != nil {
-		return fmt.Errorf("state: %w", err)
+		return err
 	}
 	if a.saved != nil && bytes.Equal(a.saved, b) || t.Kind == abi.KindDestroy {
 		return nil
@@ -221,7 +223,7 @@ func (a *actor[S]) save(t *abi.Turn) error {
 	if err := a.ctx.host.StateSet(b); err != nil {
 		return err
 	}
-	a.saved = b
+	a.saved = append(a.saved[:0], b...)
 	return nil
 }
 
@@ -230,7 +232,12 @@ func (a *actor[S]) changed() ([]byte, error) {
 	if err := a.def.StateChange(&a.ctx); err != nil {
 		return nil, err
 	}
-	b, err := json.Marshal(&a.ctx.State)
+	return a.encoded()
+}
+
+// encoded returns the state as it is stored, until the next call.
+func (a *actor[S]) encoded() ([]byte, error) {
+	b, err := a.encoder.encode(&a.ctx.State)
 	if err != nil {
 		return nil, fmt.Errorf("state: %w", err)
 	}

@@ -82,7 +82,7 @@ func next[A any](d *args) (a A) {
 	v := d.values[i]
 	if string(v) == "null" && !d.params[i].nullable {
 		d.fail(i, fmt.Sprintf("want %T, got null", a))
-	} else if err := json.Unmarshal(v, &a); err != nil {
+	} else if err := unmarshal(v, &a); err != nil {
 		d.fail(i, explain(err))
 	}
 	return a

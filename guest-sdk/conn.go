@@ -47,7 +47,7 @@ func ConnStateOf[T any](c *Conn) (v T, err error) {
 // SetState replaces the connection's state, at most abi.MaxConnState bytes of JSON. It lives as long
 // as the connection.
 func (c *Conn) SetState(v any) error {
-	b, err := json.Marshal(v)
+	b, err := marshal(v)
 	if err != nil {
 		return err
 	}

@@ -74,14 +74,6 @@ func (c *env) Broadcast(event string, args ...any) error {
 	return c.host.Broadcast(event, b)
 }
 
-// list encodes arguments as a document.
-func list(args []any) ([]byte, error) {
-	if args == nil {
-		args = []any{}
-	}
-	return json.Marshal(args)
-}
-
 // Self returns the actor's identity. The host gives it once; it must not be changed.
 func (c *env) Self() *Self {
 	if c.self == nil {

@@ -1,7 +1,6 @@
 package guest
 
 import (
-	"encoding/json"
 	"fmt"
 	"iter"
 
@@ -53,7 +52,7 @@ func (kv KV) GetJSON(key string, v any) (ok bool, err error) {
 }
 
 func decodeValue(key string, b []byte, v any) error {
-	if err := json.Unmarshal(b, v); err != nil {
+	if err := unmarshal(b, v); err != nil {
 		return fmt.Errorf("guest: value of %q: %w", key, err)
 	}
 	return nil
@@ -61,7 +60,7 @@ func decodeValue(key string, b []byte, v any) error {
 
 // PutJSON stores v as JSON.
 func (kv KV) PutJSON(key string, v any) error {
-	b, err := json.Marshal(v)
+	b, err := marshal(v)
 	if err != nil {
 		return fmt.Errorf("guest: value of %q: %w", key, err)
 	}

@@ -1,8 +1,6 @@
 package guest
 
 import (
-	"encoding/json"
-
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
 )
 
@@ -39,7 +37,7 @@ func (c *env) Reply(r OpenRequest, v any) error {
 	case *Response:
 		reply, err = v.reply()
 	default:
-		reply.Result, err = json.Marshal(v)
+		reply.Result, err = marshal(v)
 	}
 	if err != nil {
 		return err

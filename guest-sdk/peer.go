@@ -145,7 +145,7 @@ func decoded[T any](b []byte, ok bool, err error) (*T, error) {
 		return nil, err
 	}
 	v := new(T)
-	if err := json.Unmarshal(b, v); err != nil {
+	if err := unmarshal(b, v); err != nil {
 		return nil, err
 	}
 	return v, nil

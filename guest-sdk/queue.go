@@ -187,7 +187,7 @@ func (c *env) Enqueue(queue string, body any) error {
 	if _, ok := c.hooks.queues[queue]; !ok {
 		return abi.Errorf(abi.CodeQueueNotFound, "the actor has no queue %q", queue)
 	}
-	b, err := json.Marshal(body)
+	b, err := marshal(body)
 	if err != nil {
 		return err
 	}
@@ -196,7 +196,7 @@ func (c *env) Enqueue(queue string, body any) error {
 
 // EnqueueTo puts a message into a queue of another actor, once the turn is durable.
 func (c *env) EnqueueTo(to Ref, queue string, body any) error {
-	b, err := json.Marshal(body)
+	b, err := marshal(body)
 	if err != nil {
 		return err
 	}

@@ -63,7 +63,7 @@ func (c *env) Start(handler string, w Work, value any) (id string, err error) {
 	if c.hooks.tasks[handler] == nil {
 		return "", fmt.Errorf("guest: the actor has no handler of tasks %q", handler)
 	}
-	b, err := json.Marshal(value)
+	b, err := marshal(value)
 	if err != nil {
 		return "", err
 	}
@@ -126,7 +126,7 @@ func (r *Result) Decode(v any) error {
 	if err := r.Err(); err != nil || len(r.reply.Result) == 0 {
 		return err
 	}
-	return json.Unmarshal(r.reply.Result, v)
+	return unmarshal(r.reply.Result, v)
 }
 
 // Response returns what a server answered, or Err.

@@ -20,6 +20,9 @@ func init() {
 // out is the reply's envelope, kept from turn to turn.
 var out []byte
 
+// current is the turn that runs, or ran last.
+var current abi.Turn
+
 // keepBuffer is the largest buffer, in bytes, that is kept for the next turn: memory that a guest
 // touched stays with it while it lives.
 const keepBuffer = 16 << 10
@@ -36,15 +39,14 @@ func runTurn() {
 }
 
 func dispatch(envelope []byte) abi.Reply {
-	t, err := abi.ParseTurn(envelope)
-	if err != nil {
+	if err := abi.ParseTurn(&current, envelope); err != nil {
 		return replyTo(err)
 	}
-	a := registry[t.Actor]
+	a := registry[current.Actor]
 	if a == nil {
-		return replyTo(fmt.Errorf("the module has no actor %q", t.Actor))
+		return replyTo(fmt.Errorf("the module has no actor %q", current.Actor))
 	}
-	return a.turn(&t)
+	return a.turn(&current)
 }
 
 // writeManifest is the export actor_manifest.

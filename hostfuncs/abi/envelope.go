@@ -146,19 +146,21 @@ func AppendTurn(b []byte, t *Turn) []byte {
 	return appendBytes(b, tagContext, t.Context)
 }
 
-// ParseTurn reads an envelope. Byte slices refer to b.
-func ParseTurn(b []byte) (Turn, error) {
-	var t Turn
-	err := fields(b, func(tag uint8, v []byte) error {
+// ParseTurn reads an envelope into t, which is written over. Byte slices refer to b. A text that t had before keeps its memory: a
+// guest gets much the same names turn after turn.
+func ParseTurn(t *Turn, b []byte) error {
+	old := *t
+	*t = Turn{}
+	return fields(b, func(tag uint8, v []byte) error {
 		switch tag {
 		case tagKind:
 			n, err := oneByte(v)
 			t.Kind = Kind(n)
 			return err
 		case tagActor:
-			return text(&t.Actor, v)
+			return again(&t.Actor, old.Actor, v)
 		case tagName:
-			return text(&t.Name, v)
+			return again(&t.Name, old.Name, v)
 		case tagArgs:
 			t.Args = v
 		case tagRequest:
@@ -171,11 +173,11 @@ func ParseTurn(b []byte) (Turn, error) {
 			t.Reload, t.Hooks = n&flagReload != 0, n&flagHooks != 0
 			return err
 		case tagCaller:
-			return text(&t.Caller, v)
+			return again(&t.Caller, old.Caller, v)
 		case tagSender:
-			return text(&t.Sender, v)
+			return again(&t.Sender, old.Sender, v)
 		case tagOrigin:
-			return text(&t.Origin, v)
+			return again(&t.Origin, old.Origin, v)
 		case tagConn:
 			t.Conn = v
 		case tagHead:
@@ -185,7 +187,6 @@ func ParseTurn(b []byte) (Turn, error) {
 		}
 		return nil
 	})
-	return t, err
 }
 
 // AppendReply appends r's envelope to b.
@@ -289,6 +290,15 @@ func oneByte(v []byte) (byte, error) {
 		return 0, errField
 	}
 	return v[0], nil
+}
+
+// again is text for one that is likely what it was before.
+func again(dst *string, before string, v []byte) error {
+	if before != "" && before == string(v) {
+		*dst = before
+		return nil
+	}
+	return text(dst, v)
 }
 
 func text(dst *string, v []byte) error {

@@ -100,8 +100,8 @@ func manifest() int32 {
 func turn() int32 {
 	b := make([]byte, inputLen())
 	inputRead(unsafe.Pointer(unsafe.SliceData(b)), uint32(len(b)))
-	t, err := abi.ParseTurn(b)
-	if err != nil {
+	var t abi.Turn
+	if err := abi.ParseTurn(&t, b); err != nil {
 		panic(err)
 	}
 	r := run(&t)
