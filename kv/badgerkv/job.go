@@ -116,6 +116,9 @@ func (s *Store) judge(j *job) error {
 	}
 	j.before, j.after = e.head, j.next(e)
 	e.head = j.after
+	if j.delta != nil {
+		e.recent.note(j.delta.Ops)
+	}
 	if j.destroy {
 		e.broken, e.released = true, true
 	}

@@ -16,6 +16,7 @@ type entry struct {
 	broken   bool     // a delta under epoch was refused
 	released bool     // the owner let go; the entry goes when nothing is in flight
 	inflight int      // jobs from submit to finish
+	recent   recent   // of the delta that head is behind
 
 	// loading is closed when the first claim has read the head; nil from then on.
 	loading chan struct{}
