@@ -73,7 +73,7 @@ func (d doc) text() string {
 		n.write(&b)
 	}
 	d.writeOvershoot(&b)
-	fmt.Fprintf(&b, "\n## Memory\n\nResident memory of the host before the attacks %d MiB, after all of them %d MiB (%v later). Budget: %d MiB more, within %v.\n",
+	fmt.Fprintf(&b, "\n## Memory\n\nThe host's own memory, without pages of files, before the attacks %d MiB, after all of them %d MiB (%v later). Budget: %d MiB more, within %v.\n",
 		memory.before>>20, memory.after>>20, memory.took, budgetRSS>>20, backTime)
 	return b.String()
 }

@@ -115,6 +115,7 @@ func quantile(took []time.Duration, p float64) time.Duration {
 // holding is what the host's process holds at one moment.
 type holding struct {
 	rss     int // bytes
+	own     int // of them, those that are not pages of files: the store's tables are such, which the system takes back when it likes
 	kinds   string
 	fds     int
 	threads int
@@ -138,6 +139,9 @@ func (h *host) holds() holding {
 			r.rss = n << 10
 		case "RssAnon", "RssFile", "RssShmem":
 			r.kinds += fmt.Sprintf(" %s %d MiB", name, n>>10)
+			if name != "RssFile" {
+				r.own += n << 10
+			}
 		case "Threads":
 			r.threads = n
 		}
