@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
@@ -43,6 +44,7 @@ func Actor[S any](name string, d Def[S]) Name {
 		panic(fmt.Sprintf("guest: actor %q: %v", name, err))
 	}
 	a.ctx.hooks = &a.hooks
+	a.before.flat = isFlat(reflect.TypeFor[S]())
 	registry[name] = a
 	return Name(name)
 }
@@ -65,8 +67,9 @@ type actor[S any] struct {
 	hooks   hooks
 
 	ctx    Ctx[S]
-	loaded bool   // ctx.State is the actor's state
-	saved  []byte // what the host has for it; nil means nothing
+	loaded bool        // ctx.State is the actor's state
+	saved  []byte      // what the host has for it; nil means nothing
+	before snapshot[S] // of the state that saved is of
 
 	encoder encoder // of the state
 }
@@ -145,7 +148,7 @@ func (a *actor[S]) runInside(t *abi.Turn) ([]byte, error) {
 
 func (a *actor[S]) runCreate(t *abi.Turn) error {
 	var zero S
-	a.ctx.State, a.saved, a.loaded = zero, nil, true
+	a.ctx.State, a.saved, a.loaded, a.before.taken = zero, nil, true, false
 	s, err := a.create(&a.ctx, t.Args)
 	a.ctx.State = s
 	return err
@@ -202,17 +205,24 @@ func (a *actor[S]) load() error {
 			return fmt.Errorf("stored state does not fit %T: %w", s, err)
 		}
 	}
-	a.ctx.State, a.saved, a.loaded = s, b, true
+	a.ctx.State, a.saved, a.loaded, a.before.taken = s, b, true, false
 	return nil
 }
 
 // save writes the state if its encoded form is not what the host has.
 func (a *actor[S]) save(t *abi.Turn) error {
+	if a.before.same(&a.ctx.State) {
+		return nil
+	}
 	b, err := a.encoded()
 	if err != nil {
 		return err
 	}
-	if a.saved != nil && bytes.Equal(a.saved, b) || t.Kind == abi.KindDestroy {
+	if a.saved != nil && bytes.Equal(a.saved, b) {
+		a.before.take(&a.ctx.State)
+		return nil
+	}
+	if t.Kind == abi.KindDestroy {
 		return nil
 	}
 	if a.def.StateChange != nil && t.Kind != abi.KindCreate {
@@ -224,6 +234,7 @@ func (a *actor[S]) save(t *abi.Turn) error {
 		return err
 	}
 	a.saved = append(a.saved[:0], b...)
+	a.before.take(&a.ctx.State)
 	return nil
 }
 
