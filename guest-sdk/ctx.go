@@ -15,7 +15,7 @@ import (
 // that fail only when the turn has no host calls left (abi.MaxHostCalls) panic then.
 type Ctx[S any] struct {
 	// State is the actor's state. What an action makes of it is saved when the action succeeds, if
-	// its JSON is not the same as before, and forgotten when it fails. It is encoded in each turn,
+	// its JSON is not the same as before, and forgotten when it fails. It is mostly encoded in each turn,
 	// so keep what grows in the KV store.
 	State S
 
