@@ -25,6 +25,7 @@ func (r Report) Found(code, where, format string, args ...any) {
 // Held is what a store knows of a space apart from its items.
 type Held struct {
 	Space Space
+	Pos   uint64    // number of its last delta
 	Name  []byte    // that finds it; nil if it has none
 	Due   time.Time // zero means never
 	Holds Counts

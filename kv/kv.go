@@ -112,6 +112,9 @@ type Op struct {
 type Delta struct {
 	// N is the delta's number: one above the space's last.
 	N uint64
+	// Begins lets the first delta of a space that holds nothing have any number: a copy of a space goes on where
+	// that was.
+	Begins bool
 	// Ops are applied in order; of two for one key the last counts.
 	Ops []Op
 	// Bind, when not nil, makes the space findable by this name within its class: 1 to
@@ -216,6 +219,15 @@ type Reader interface {
 	Scan(ctx context.Context, s Space, r Range) iter.Seq2[Item, error]
 }
 
+// Moment is what a store held at one moment. It is of use until the function that got it returns.
+type Moment interface {
+	Reader
+
+	// Spaces yields the spaces of class that held something and were not destroyed, in the order of Store.Spaces. A
+	// name is the caller's.
+	Spaces(ctx context.Context, class string) iter.Seq2[Held, error]
+}
+
 // Store keeps items in spaces. Implementations are safe for concurrent use and pass every test in
 // kvtest.
 //
@@ -272,6 +284,10 @@ type Store interface {
 	// done by then is in it. The items are the engine's own, in byte order of their keys, and are for its
 	// Loader. Key and value are valid until the next iteration. An error ends the sequence.
 	Dump(ctx context.Context) iter.Seq2[Item, error]
+
+	// Moment calls f with what the store holds at one moment that is not before the call, and returns its error. What
+	// f sees takes room until it returns, however much is changed meanwhile.
+	Moment(ctx context.Context, f func(Moment) error) error
 
 	// Bound sets the most that the spaces of a class may hold together from now on; zero is no bound. It is not
 	// stored. A delta that adds to a count that is at its bound, or would pass it, is refused with a *BoundError;

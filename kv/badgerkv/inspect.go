@@ -88,22 +88,27 @@ func (in *Inspection) Spaces(ctx context.Context) iter.Seq2[kv.Held, error] {
 				if !ok || h.has(destroyed) {
 					return nil
 				}
-				held := kv.Held{Space: r.space, Due: h.dueTime(), Holds: h.holds}
-				if h.has(hasName) {
-					if held.Name, _, err = readRow(txn, nameOfKey(r.space)); err != nil && !errors.Is(err, kv.ErrNotFound) {
-						return err
-					}
-				}
-				if !yield(held, nil) {
-					return errStop
-				}
-				return nil
+				return yieldHeld(txn, r.space, h, yield)
 			})
 		})
 		if err != nil && err != errStop {
 			yield(kv.Held{}, err)
 		}
 	}
+}
+
+// yieldHeld yields what is known of a space.
+func yieldHeld(txn *badger.Txn, space kv.Space, h head, yield func(kv.Held, error) bool) (err error) {
+	held := kv.Held{Space: space, Pos: h.pos, Due: h.dueTime(), Holds: h.holds}
+	if h.has(hasName) {
+		if held.Name, _, err = readRow(txn, nameOfKey(space)); err != nil && !errors.Is(err, kv.ErrNotFound) {
+			return err
+		}
+	}
+	if !yield(held, nil) {
+		return errStop
+	}
+	return nil
 }
 
 // Classes yields the classes of which there is any row, those of destroyed spaces included, in order.

@@ -105,7 +105,7 @@ func (s *Store) judge(j *job) error {
 	case err != nil:
 	case j.nameTaken:
 		err = kv.ErrExists
-	case j.delta != nil && j.delta.N != e.head.pos+1:
+	case j.delta != nil && j.delta.N != e.head.pos+1 && !j.begins(e):
 		err = fenced("delta %d after %d", j.delta.N, e.head.pos)
 	default:
 		err = s.totals.add(j.lease.Space.Class(), j.growth, j.destroy || j.delta.Must)
@@ -124,6 +124,9 @@ func (s *Store) judge(j *job) error {
 	}
 	return nil
 }
+
+// begins reports whether j is the first delta of a space, which may choose its number.
+func (j *job) begins(e *entry) bool { return j.delta.Begins && j.delta.N > 0 && e.head == (head{}) }
 
 // next returns the head that an accepted job leaves.
 func (j *job) next(e *entry) head {

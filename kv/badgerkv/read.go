@@ -64,20 +64,25 @@ func (s *Store) readHead(space kv.Space) (h head, err error) {
 
 // Get returns the value of key, a copy that the caller owns, or kv.ErrNotFound.
 func (s *Store) Get(ctx context.Context, space kv.Space, key []byte) (value []byte, err error) {
-	if len(key) == 0 || len(key) > maxKey {
-		return nil, kv.ErrNotFound
-	}
 	err = s.view(ctx, func(txn *badger.Txn) error {
 		if s.dying.has(space) {
 			return kv.ErrNotFound
 		}
-		var meta byte
-		value, meta, err = readRow(txn, itemKey(space, key))
-		if err == nil && meta == metaChunked {
-			value, err = joinChunks(txn, space, value)
-		}
+		value, err = readItem(txn, space, key)
 		return err
 	})
+	return value, err
+}
+
+// readItem returns a copy of an item's value, or kv.ErrNotFound.
+func readItem(txn *badger.Txn, space kv.Space, key []byte) ([]byte, error) {
+	if len(key) == 0 || len(key) > maxKey {
+		return nil, kv.ErrNotFound
+	}
+	value, meta, err := readRow(txn, itemKey(space, key))
+	if err == nil && meta == metaChunked {
+		value, err = joinChunks(txn, space, value)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -117,24 +122,29 @@ func (s *Store) Scan(ctx context.Context, space kv.Space, r kv.Range) iter.Seq2[
 			if s.dying.has(space) {
 				return nil
 			}
-			return s.walk(ctx, txn, itemKey(space, nil), r, func(key []byte, item *badger.Item) error {
-				return item.Value(func(v []byte) (err error) {
-					if item.UserMeta() == metaChunked {
-						v, err = joinChunks(txn, space, v)
-					} else if v == nil {
-						v = []byte{}
-					}
-					if err == nil && !yield(kv.Item{Key: key, Value: v}, nil) {
-						err = errStop
-					}
-					return err
-				})
-			})
+			return s.scan(ctx, txn, space, r, yield)
 		})
 		if err != nil && err != errStop {
 			yield(kv.Item{}, err)
 		}
 	}
+}
+
+// scan yields the items that txn sees; errStop says that nobody wants more.
+func (s *Store) scan(ctx context.Context, txn *badger.Txn, space kv.Space, r kv.Range, yield func(kv.Item, error) bool) error {
+	return s.walk(ctx, txn, itemKey(space, nil), r, func(key []byte, item *badger.Item) error {
+		return item.Value(func(v []byte) (err error) {
+			if item.UserMeta() == metaChunked {
+				v, err = joinChunks(txn, space, v)
+			} else if v == nil {
+				v = []byte{}
+			}
+			if err == nil && !yield(kv.Item{Key: key, Value: v}, nil) {
+				err = errStop
+			}
+			return err
+		})
+	})
 }
 
 // errStop ends a walk early. Callers drop it.

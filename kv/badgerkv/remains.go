@@ -14,14 +14,22 @@ import (
 // by bytes. Each costs two seeks, however much it holds.
 func (s *Store) Spaces(ctx context.Context, class, after string) iter.Seq2[kv.Space, error] {
 	return func(yield func(kv.Space, error) bool) {
-		err := s.view(ctx, func(txn *badger.Txn) error { return s.eachSpace(ctx, txn, class, after, yield) })
+		err := s.view(ctx, func(txn *badger.Txn) error {
+			return s.eachSpace(ctx, txn, class, after, func(space kv.Space, _ head) error {
+				if !yield(space, nil) {
+					return errStop
+				}
+				return nil
+			})
+		})
 		if err != nil && err != errStop {
 			yield(kv.Space{}, err)
 		}
 	}
 }
 
-func (s *Store) eachSpace(ctx context.Context, txn *badger.Txn, class, after string, yield func(kv.Space, error) bool) error {
+// eachSpace calls fn for the spaces of class behind after that hold something and are not destroyed.
+func (s *Store) eachSpace(ctx context.Context, txn *badger.Txn, class, after string, fn func(kv.Space, head) error) error {
 	o := badger.DefaultIteratorOptions
 	o.PrefetchValues = false
 	o.Prefix = spacesPrefix(class)
@@ -53,8 +61,11 @@ func (s *Store) eachSpace(ctx context.Context, txn *badger.Txn, class, after str
 		if !ok {
 			return corrupt("head", headKey(space))
 		}
-		if !h.has(destroyed) && !yield(space, nil) {
-			return errStop
+		if h.has(destroyed) {
+			continue
+		}
+		if err := fn(space, h); err != nil {
+			return err
 		}
 	}
 	return nil

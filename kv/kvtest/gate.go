@@ -322,6 +322,14 @@ func (g *Gate) Dump(ctx context.Context) iter.Seq2[kv.Item, error] {
 	return guard(g, func() iter.Seq2[kv.Item, error] { return g.inner.Dump(ctx) })
 }
 
+// Moment forwards at once.
+func (g *Gate) Moment(ctx context.Context, f func(kv.Moment) error) error {
+	if err := g.stopped(); err != nil {
+		return err
+	}
+	return g.inner.Moment(ctx, f)
+}
+
 // guard ends a sequence with the failure of a stopped store.
 func guard[T any](g *Gate, open func() iter.Seq2[T, error]) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {

@@ -49,6 +49,7 @@ func Run(t *testing.T, e Engine) {
 		{"remains", remainsTests},
 		{"isolation", isolationTests},
 		{"dump", dumpTests},
+		{"moment", momentTests},
 		{"close", closeTests},
 		{"model", modelTests},
 	} {
