@@ -28,14 +28,18 @@ func Check(ctx context.Context, r kv.Reader, dir string, report kv.Report) (Know
 	}
 	files := fileCheck{dir: dir, report: report, done: map[Digest]bool{}}
 	for _, ns := range h.namespaces {
-		known[ns.ID] = true
+		known[ns.ID] = InUse
 		if err := errors.Join(checkRegistry(ctx, r, ns.ID, &files), checkUsage(ctx, r, ns.ID, report)); err != nil {
 			return nil, err
 		}
 	}
 	files.leaving = true
 	for _, l := range h.leaving {
-		known[l.ID] = false
+		known[l.ID] = Removed
+		if l.Arriving { // nothing of it agrees yet, and nobody will find it
+			known[l.ID] = Unfinished
+			continue
+		}
 		if err := errors.Join(checkRegistry(ctx, r, l.ID, &files), checkUsage(ctx, r, l.ID, report)); err != nil {
 			return nil, err
 		}
@@ -43,13 +47,23 @@ func Check(ctx context.Context, r kv.Reader, dir string, report kv.Report) (Know
 	return known, nil
 }
 
-// Known are the namespaces that a store has: true for those in use, false for those that are being removed.
-type Known map[ID]bool
+// Known are the namespaces that a store has.
+type Known map[ID]Standing
+
+// Standing is what a namespace of a store is.
+type Standing int
+
+// The standings. One that is removed goes with the next start, and so does one that was arriving.
+const (
+	InUse Standing = iota + 1
+	Removed
+	Unfinished
+)
 
 // Leaving returns how many are being removed.
 func (k Known) Leaving() (n int) {
-	for _, used := range k {
-		if !used {
+	for _, s := range k {
+		if s != InUse {
 			n++
 		}
 	}
@@ -134,7 +148,7 @@ func (c *fileCheck) check(v *Version) {
 }
 
 // CheckSpace reports a space that belongs to nobody: of a namespace that is not known, or of no kind that there is.
-// It returns the actor whose space it is, and false if it is no actor's.
+// It returns the actor whose space it is, and false if it is no actor's, or that of a namespace which is Unfinished.
 func CheckSpace(s kv.Space, known Known, report kv.Report) (ActorID, bool) {
 	if s == kv.NewSpace(hostClass, spaceRegistry) {
 		return ActorID{}, false
@@ -144,7 +158,7 @@ func CheckSpace(s kv.Space, known Known, report kv.Report) (ActorID, bool) {
 		report.Found("tenants/lost_namespace", s.Class(), "it holds the space %x, and no record names it", s.ID())
 		return ActorID{}, false
 	}
-	if s.ID() == spaceRegistry || s.ID() == spaceUsage {
+	if s.ID() == spaceRegistry || s.ID() == spaceUsage || known[ns] == Unfinished {
 		return ActorID{}, false
 	}
 	id, ok := IDOfSpace(s)

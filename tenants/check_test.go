@@ -119,7 +119,7 @@ func keepTokens(t *testing.T, r *Registry) {
 }
 
 func TestCheckSpace(t *testing.T) {
-	known := map[ID]bool{Default: true}
+	known := Known{Default: InUse}
 	actor := NewActorID(Default)
 	for _, tt := range []struct {
 		name  string

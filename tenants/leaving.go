@@ -25,13 +25,16 @@ import (
 type Leaving struct {
 	Namespace
 	Since time.Time `json:"since"` // when it was deleted
+	// Arriving says that it is being filled, as Arrival says. What a process that died was filling is being removed.
+	Arriving bool `json:"arriving,omitempty"`
 }
 
 // leaver is a namespace on its way out.
 type leaver struct {
 	Leaving
 	// tenant is nil if a restart finds its registry's space gone.
-	tenant *tenant
+	tenant   *tenant
+	unwanted bool // it was deleted before it had arrived; who holds the host's ledger may set it
 }
 
 // DeleteNamespace takes a namespace away, durably when it returns. Its removal is then to be driven, as Leaving says.
@@ -58,6 +61,7 @@ func (r *Registry) markLeaving(ctx context.Context, id ID) (*leaver, error) {
 	}
 	defer r.host.ledger.unlock()
 	if l, ok := (*r.leaving.Load())[id]; ok {
+		l.unwanted = true
 		return l, nil
 	}
 	t, err := r.tenant(id)
@@ -72,9 +76,7 @@ func (r *Registry) markLeaving(ctx context.Context, id ID) (*leaver, error) {
 	if err := r.host.ledger.commitLocked(ctx, []kv.Op{{Key: namespaceKey(id)}, {Key: leavingKey(id), Value: b}}); err != nil {
 		return nil, err
 	}
-	leaving := maps.Clone(*r.leaving.Load())
-	leaving[id] = l
-	r.leaving.Store(&leaving) // first: it is never in neither
+	r.setLeaving(l) // first: it is never in neither
 	all := maps.Clone(*r.tenants.Load())
 	delete(all, id)
 	r.tenants.Store(&all)
@@ -89,6 +91,9 @@ func (t *tenant) end() {
 
 // loadLeaver reads what is left of a namespace's registry, at the start.
 func (r *Registry) loadLeaver(ctx context.Context, l *leaver) error {
+	if l.Arriving {
+		return r.loadArrival(ctx, l)
+	}
 	t, err := r.loadTenant(ctx, l.Namespace)
 	if errors.Is(err, kv.ErrNotFound) {
 		return nil
@@ -145,6 +150,9 @@ func (r *Registry) RemoveFiles(ctx context.Context, id ID) error {
 
 // digests returns those of all versions, some maybe more than once.
 func (t *tenant) digests() (list []Digest) {
+	if t.catalog.Load() == nil {
+		return t.left
+	}
 	for _, p := range t.catalog.Load().modules {
 		for _, v := range p.versions {
 			list = append(list, v.Digest)

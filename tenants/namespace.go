@@ -34,27 +34,22 @@ type tenant struct {
 	terms     atomic.Pointer[Terms]
 	allowance *Allowance
 	usage     usageBook
-	dropped   bool // of one that leaves: nothing refers to its files any more; who holds the ledger may set it
+	left      []Digest // the files of an arrival that was given up, which has no catalog
+	dropped   bool     // of one that leaves: nothing refers to its files any more; who holds the ledger may set it
 }
 
 // CreateNamespace makes a namespace, durable when it returns. It is CodeNamespaceExists if there
 // is one with this name, and ErrBadID or CodeInvalidRequest if a name is malformed.
 func (r *Registry) CreateNamespace(ctx context.Context, id ID, displayName string) (Namespace, error) {
-	if _, err := ParseID(string(id)); err != nil {
+	if err := checkNamespace(id, displayName); err != nil {
 		return Namespace{}, err
-	}
-	if len(displayName) > maxDisplayName || !plainText(displayName) {
-		return Namespace{}, abi.Errorf(abi.CodeInvalidRequest, "a display name is up to %d bytes of UTF-8 without control characters", maxDisplayName)
 	}
 	if err := r.host.ledger.lock(ctx); err != nil {
 		return Namespace{}, err
 	}
 	defer r.host.ledger.unlock()
-	if _, ok := (*r.tenants.Load())[id]; ok {
-		return Namespace{}, abi.Errorf(abi.CodeNamespaceExists, "a namespace named %s exists", id)
-	}
-	if _, ok := (*r.leaving.Load())[id]; ok {
-		return Namespace{}, &abi.Error{Code: abi.CodeNamespaceDeleting, Retry: time.Second}
+	if err := r.isFreeLocked(id); err != nil {
+		return Namespace{}, err
 	}
 	ns := Namespace{ID: id, DisplayName: displayName, Created: now()}
 	record, err := json.Marshal(ns)
@@ -74,6 +69,28 @@ func (r *Registry) CreateNamespace(ctx context.Context, id ID, displayName strin
 	all[id] = t
 	r.tenants.Store(&all)
 	return ns, nil
+}
+
+// checkNamespace refuses what no namespace may be called.
+func checkNamespace(id ID, displayName string) error {
+	if _, err := ParseID(string(id)); err != nil {
+		return err
+	}
+	if len(displayName) > maxDisplayName || !plainText(displayName) {
+		return abi.Errorf(abi.CodeInvalidRequest, "a display name is up to %d bytes of UTF-8 without control characters", maxDisplayName)
+	}
+	return nil
+}
+
+// isFreeLocked refuses a name that a namespace has, or has not quite left. Who calls it holds the host's ledger.
+func (r *Registry) isFreeLocked(id ID) error {
+	if _, ok := (*r.tenants.Load())[id]; ok {
+		return abi.Errorf(abi.CodeNamespaceExists, "a namespace named %s exists", id)
+	}
+	if _, ok := (*r.leaving.Load())[id]; ok {
+		return &abi.Error{Code: abi.CodeNamespaceDeleting, Retry: time.Second}
+	}
+	return nil
 }
 
 // Namespaces returns every namespace, in order of their ids.
