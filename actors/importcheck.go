@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/json"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -16,9 +17,10 @@ import (
 // what agrees, and adds what check leaves to the code that writes: sizes, numbers and moments.
 type importCheck struct {
 	check
-	now  time.Time
-	last []byte // key of the row before, within its table: a row comes once
-	bad  *kv.Damage
+	now   time.Time
+	whole bool   // a whole namespace comes, with what is under way: see depart.go
+	last  []byte // key of the row before, within its table: a row comes once
+	bad   *kv.Damage
 
 	vars      int // bytes
 	schedules int
@@ -35,6 +37,12 @@ func (c *importCheck) begin(id tenants.ActorID, now time.Time) {
 		}
 	}
 	c.now, c.onces = now, map[string]int64{}
+}
+
+// beginWhole is begin for an actor of a namespace that comes as a whole, woken at due.
+func (c *importCheck) beginWhole(id tenants.ActorID, now, due time.Time) {
+	c.begin(id, now)
+	c.whole, c.record, c.held.Due = true, false, due
 }
 
 // row checks the next row, which is in the order of their keys.
@@ -55,6 +63,9 @@ func (c *importCheck) row(key, value []byte) error {
 
 func (c *importCheck) table(key, value []byte) error {
 	rest := key[1:]
+	if c.whole && underWay[key[0]] {
+		return limit("a row of what is under way", len(value) <= maxUnderWay) // check knows the rest
+	}
 	switch key[0] {
 	case tableState:
 		return limit("state", len(rest) == 0 && len(value) <= abi.MaxState)
@@ -73,9 +84,20 @@ func (c *importCheck) table(key, value []byte) error {
 		return c.once(rest, value)
 	case tableRuns:
 		c.runs++
-		return limit("a run", c.runs <= abi.MaxRunsOfActor && len(rest) >= runKeyHead-1 && len(value) <= 4<<10 && binary.BigEndian.Uint64(rest) == 0)
+		return limit("a run", c.runs <= abi.MaxRunsOfActor && len(rest) >= runKeyHead-1 && len(value) <= 4<<10 && (c.whole || binary.BigEndian.Uint64(rest) == 0))
 	}
 	return badRow("a row at %q, which no export has", clipKey(key))
+}
+
+// underWay are the tables that only a whole namespace brings, with the record.
+var underWay = map[byte]bool{tableRecord: true, tableChildren: true, tablePins: true, tableSent: true, tableReceived: true, tableTaskBody: true}
+
+// maxUnderWay bounds a row of theirs, and of such work in the agenda, in bytes: the body of a task's request is the largest.
+const maxUnderWay = abi.MaxBody + 64<<10
+
+// isID reports whether an id can be of a row.
+func (c *importCheck) isID(id string) bool {
+	return isExportedID(id) || c.whole && len(id) == 16 && strings.Trim(id, "0123456789abcdef") == ""
 }
 
 // limit refuses what is past a limit, or of another form.
@@ -87,7 +109,7 @@ func limit(what string, within bool) error {
 }
 
 func (c *importCheck) agenda(key, value []byte) error {
-	if len(key) < 3 {
+	if len(key) < 2 || len(key) < 3 && agendaKind(key[1]) != agendaLifetime {
 		return badRow("work without a name")
 	}
 	due, body, err := cutAgendaRow(value)
@@ -101,7 +123,11 @@ func (c *importCheck) agenda(key, value []byte) error {
 	case agendaQueue:
 		c.queued++
 		m, queue, err := readMessage([]byte(name), body)
-		return limit("a queue message", err == nil && c.queued <= mostQueueSize && isExportedID(m.id) && len(queue) <= abi.MaxEventName && c.standing(&m.meta))
+		return limit("a queue message", err == nil && c.queued <= mostQueueSize && c.isID(m.id) && len(queue) <= abi.MaxEventName && c.standing(&m.meta))
+	case agendaOutgoing, agendaTask, agendaForget, agendaLifetime:
+		if c.whole {
+			return limit("work that is under way", len(body) <= maxUnderWay)
+		}
 	}
 	return badRow("work at %q, which no export has", clipKey(key))
 }
@@ -138,10 +164,16 @@ func (c *importCheck) dead(key, value []byte) error {
 	}
 	var l letter
 	var m meta
-	if len(value) > 2*mostQueueMessage || json.Unmarshal(value, &l) != nil || decodeStrict(l.Revive, &m) != nil {
+	if json.Unmarshal(value, &l) != nil {
 		return badRow("a dead letter is none")
 	}
-	return limit("a dead letter", c.letters < abi.MaxDeadLetters && l.Kind == "queue" && isExportedID(l.ID) && bytes.Equal(deadKey(l.ID), key) && len(l.Name) <= abi.MaxEventName &&
+	if c.whole && l.Kind != "queue" {
+		return limit("a dead letter", len(value) <= maxUnderWay && c.letters < abi.MaxDeadLetters && c.isID(l.ID) && bytes.Equal(deadKey(l.ID), key) && revivers[l.Kind] != nil)
+	}
+	if len(value) > 2*mostQueueMessage || decodeStrict(l.Revive, &m) != nil {
+		return badRow("a dead letter is none")
+	}
+	return limit("a dead letter", c.letters < abi.MaxDeadLetters && (c.whole || l.Kind == "queue") && c.isID(l.ID) && bytes.Equal(deadKey(l.ID), key) && len(l.Name) <= abi.MaxEventName &&
 		isJSON(l.Body) && len(l.Body) <= mostQueueMessage && len(l.Error) <= abi.MaxErrorText && c.standing(&m))
 }
 
@@ -177,7 +209,12 @@ func (c *importCheck) finish() (first time.Time, err error) {
 			return first, badRow("an idempotency key has no end")
 		}
 	}
-	c.held.Due = c.first
+	if !c.whole {
+		c.held.Due = c.first
+	}
+	if c.importing {
+		return first, badRow("it is what is left of an import")
+	}
 	if c.end(); c.bad != nil {
 		return first, badRow("%s: %s", c.bad.Code, c.bad.Text)
 	}

@@ -62,10 +62,7 @@ func (h *Host) DeleteNamespace(ctx context.Context, ns tenants.ID) (Removal, err
 	}
 	failpoint.Reach(failpoint.RemovalMarked)
 	h.evict(ns)
-	select {
-	case h.remover.poke <- struct{}{}:
-	default: // it will look anyway
-	}
+	h.remover.look()
 	r, err := h.Removal(ctx, ns)
 	if abi.CodeOf(err) == abi.CodeNamespaceNotFound {
 		return Removal{Leaving: l}, nil // that was quick
@@ -86,6 +83,14 @@ func (h *Host) Removal(ctx context.Context, ns tenants.ID) (Removal, error) {
 	h.remover.mu.Lock()
 	defer h.remover.mu.Unlock()
 	return Removal{Leaving: l, Actors: h.remover.removed[ns], Rows: rows}, nil
+}
+
+// look has the remover look again.
+func (r *remover) look() {
+	select {
+	case r.poke <- struct{}{}:
+	default: // it will look anyway
+	}
 }
 
 // evict ends a namespace's actors in this process, and the connections of those that sleep. It returns what is to be
@@ -121,6 +126,9 @@ func (r *remover) run() {
 	for {
 		var again <-chan time.Time
 		for _, l := range r.h.cfg.Registry.Leaving() {
+			if l.Arriving {
+				continue
+			}
 			err := r.remove(l.ID)
 			if r.h.ctx.Err() != nil {
 				return
