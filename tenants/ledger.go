@@ -127,6 +127,9 @@ func (l *ledger) stop(cause error) {
 
 // storeError gives an error of the store its code.
 func storeError(doing string, err error) error {
+	if bound := new(kv.BoundError); errors.As(err, &bound) {
+		return BoundQuota(bound)
+	}
 	c := abi.CodeInternal
 	switch {
 	case errors.As(err, new(*kv.UnknownError)):
