@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -110,7 +111,7 @@ func (h *Handle) post(ctx context.Context, kind, name string, body []byte) ([]by
 	if h.once != "" {
 		header.Set("Idempotency-Key", h.once)
 	}
-	resp, err := h.c.send(ctx, http.MethodPost, h.c.url(a.path+kind+name, a.query), header, body)
+	resp, err := h.c.send(ctx, http.MethodPost, h.c.url(a.path+kind+name, a.query), header, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}

@@ -21,6 +21,8 @@ type Request struct {
 	Query       url.Values
 	ContentType string // of the body; empty means JSON
 	Body        []byte // nil for none
+	// Stream is sent in place of Body, as it is read.
+	Stream io.Reader
 }
 
 // Open sends a request and returns a good answer, whose body the caller closes. Any other is an *Error.
@@ -34,10 +36,14 @@ func (c *Client) Open(ctx context.Context, r Request) (*http.Response, error) {
 	if c.token != "" {
 		h.Set("Authorization", "Bearer "+c.token)
 	}
-	if r.Body != nil {
+	body := r.Stream
+	if body == nil {
+		body = bytes.NewReader(r.Body)
+	}
+	if r.Body != nil || r.Stream != nil {
 		h.Set("Content-Type", cmp.Or(r.ContentType, typeJSON))
 	}
-	return c.send(ctx, cmp.Or(r.Method, http.MethodGet), c.url(r.Path, query.Encode()), h, r.Body)
+	return c.send(ctx, cmp.Or(r.Method, http.MethodGet), c.url(r.Path, query.Encode()), h, body)
 }
 
 // Fetch is Open for an answer that is JSON, which it decodes into what answer points to.
@@ -58,8 +64,8 @@ func (c *Client) Fetch(ctx context.Context, r Request, answer any) error {
 }
 
 // send sends a request and returns a good answer.
-func (c *Client) send(ctx context.Context, method string, u *url.URL, h http.Header, body []byte) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, method, u.String(), bytes.NewReader(body))
+func (c *Client) send(ctx context.Context, method string, u *url.URL, h http.Header, body io.Reader) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, u.String(), body)
 	if err != nil {
 		return nil, fmt.Errorf("client: %w", err)
 	}
