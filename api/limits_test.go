@@ -183,3 +183,31 @@ func TestSlowReader(t *testing.T) {
 	fmt.Fprintf(c, "POST /gateway/%s/action/x HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: 11\r\n\r\n{\"args\":[]}", f.actor("counter", "a"), f.token(tenants.RoleAdmin))
 	<-done
 }
+
+// The file of a namespace may take as long as it comes, but not while nothing of it does; and what is read is not held.
+func TestBodyOfANamespace(t *testing.T) {
+	read := make(chan int64, 2)
+	take := func(c *Config) {
+		c.MaxHeld = 1 << 20
+		c.ImportNamespace = func(_ context.Context, as tenants.ID, file io.Reader) (actors.ImportedNamespace, error) {
+			n, err := io.Copy(io.Discard, file)
+			read <- n
+			return actors.ImportedNamespace{Namespace: tenants.Namespace{ID: as}}, err
+		}
+	}
+	f := newFixture(t, take)
+	operator := f.as(tenants.RoleOperator)
+	large := strings.Repeat("x", 8<<20)
+	f.do("POST", "/namespaces/import?as=shop", large, operator, "Content-Type: application/octet-stream").wantBody(t, 201,
+		`{"namespace":{"namespace_id":"shop","name":"shop","display_name":"shop","create_ts":-62135596800000},"from":"","actors":0,"modules":0,"versions":0,"secrets":[]}`)
+	if n := <-read; n != int64(len(large)) {
+		t.Errorf("read %d bytes", n)
+	}
+	f = newFixture(t, quick, take)
+	c := f.dial()
+	fmt.Fprintf(c, "POST /namespaces/import HTTP/1.1\r\nHost: x\r\n%s\r\nContent-Type: application/octet-stream\r\nContent-Length: 100\r\n\r\nhalf", f.as(tenants.RoleOperator))
+	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil || resp.StatusCode != 408 {
+		t.Errorf("half a file: %v, %v", resp, err)
+	}
+}

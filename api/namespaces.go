@@ -47,7 +47,8 @@ type namespaceBody struct {
 	Name        tenants.ID `json:"name"`
 	DisplayName string     `json:"display_name"`
 	CreateTS    int64      `json:"create_ts"`
-	Deleting    bool       `json:"deleting,omitempty"` // in lists: it is being removed
+	Deleting    bool       `json:"deleting,omitempty"`  // in lists: it is being removed
+	Importing   bool       `json:"importing,omitempty"` // in lists: it is being imported
 }
 
 func describeNamespace(n tenants.Namespace) namespaceBody {
@@ -69,7 +70,9 @@ func describeRemoval(r actors.Removal) object {
 		namespaceBody
 		Deleting removalBody `json:"deleting"`
 	}
-	return object{"namespace": leaving{describeNamespace(r.Namespace), removalBody{r.Since.UnixMilli(), r.Actors, r.Rows}}}
+	b := describeNamespace(r.Namespace)
+	b.Importing = r.Arriving // what is left is then what has come
+	return object{"namespace": leaving{b, removalBody{r.Since.UnixMilli(), r.Actors, r.Rows}}}
 }
 
 // getNamespace shows a namespace; and to an operator one that is being removed, until it is gone.
@@ -115,7 +118,7 @@ func (s *Server) listNamespaces(w http.ResponseWriter, q *request) error {
 	if q.who.May(tenants.RightOperate) {
 		for _, l := range s.cfg.Registry.Leaving() {
 			b := describeNamespace(l.Namespace)
-			b.Deleting = true
+			b.Deleting, b.Importing = !l.Arriving, l.Arriving
 			list = append(list, b)
 		}
 	}

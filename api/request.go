@@ -43,7 +43,8 @@ type body struct {
 	ctl    *http.ResponseController
 	failed *abi.Error // once reading failed: an error of the client's, or that it is too much for now
 
-	memory *pool[tenants.ID]
+	each   time.Duration     // that a read may take; zero if there is a time for all
+	memory *pool[tenants.ID] // nil if nobody keeps the bytes
 	ns     tenants.ID
 	held   int64 // of memory, by ns
 }
@@ -81,6 +82,10 @@ func (q *request) openBody(w *echo.Response) error {
 	inner := w.Writer.(*timedWriter).ResponseWriter
 	q.body.r = http.MaxBytesReader(inner, q.Request.Body, limit)
 	q.body.ctl = http.NewResponseController(inner)
+	if q.route.body == arrivalBody {
+		q.body.each = q.server.cfg.BodyTimeout
+		return nil
+	}
 	q.body.memory, q.body.ns = &q.server.held.memory, q.ns
 	if (q.route.body == uploadBody || q.route.body == importBody) && q.ContentLength != 0 {
 		_ = q.body.ctl.SetReadDeadline(time.Now().Add(q.server.cfg.UploadTimeout))
@@ -93,9 +98,13 @@ func (b *body) Read(p []byte) (int, error) {
 	if b.failed != nil {
 		return 0, b.failed
 	}
+	if b.each > 0 {
+		_ = b.ctl.SetReadDeadline(time.Now().Add(b.each))
+		defer b.ctl.SetReadDeadline(time.Time{}) // what is read is worked on for as long as it takes
+	}
 	n, err := b.r.Read(p)
 	var tooLarge *http.MaxBytesError
-	if n > 0 && (err == nil || err == io.EOF) {
+	if n > 0 && b.memory != nil && (err == nil || err == io.EOF) {
 		if b.failed = b.hold(n); b.failed != nil {
 			return 0, b.failed
 		}

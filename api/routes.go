@@ -46,6 +46,9 @@ const (
 	actionBody = abi.MaxArgs + 1<<10          // the arguments, and what is around them
 	uploadBody = actors.MaxModule             // has a time of its own, too
 	importBody = 256 << 20                    // as that
+
+	// arrivalBody is never held, and each part of it has a time of its own.
+	arrivalBody = 1 << 40
 )
 
 // routes is the table of all routes.
@@ -58,8 +61,10 @@ func routes() []route {
 
 		{"GET", "/namespaces", read, nothing, 0, (*Server).listNamespaces},
 		{"POST", "/namespaces", operate, whole, smallBody, (*Server).createNamespace},
+		{"POST", "/namespaces/import", operate, whole, arrivalBody, (*Server).importNamespace},
 		{"GET", "/namespaces/{namespace}", read, nothing, 0, (*Server).getNamespace},
 		{"DELETE", "/namespaces/{namespace}", operate, whole, 0, (*Server).deleteNamespace},
+		{"POST", "/namespaces/{namespace}/export", operate, whole, 0, (*Server).exportNamespace},
 		{"POST", "/namespaces/{namespace}/tokens", anyone, nothing, smallBody, (*Server).deriveToken},
 		{"GET", "/namespaces/{namespace}/keys", admin, whole, 0, (*Server).listKeys},
 		{"PUT", "/namespaces/{namespace}/keys/{key}", admin, whole, smallBody, (*Server).putKey},

@@ -49,6 +49,10 @@ type Config struct {
 	Export func(context.Context, tenants.ActorID, io.Writer) error
 	Import func(ctx context.Context, ns tenants.ID, key *tenants.Key, file io.Reader) (actors.Info, error)
 
+	// ExportNamespace and ImportNamespace do the same for a whole namespace, which gets the name as unless that is empty.
+	ExportNamespace func(context.Context, tenants.ID, io.Writer) error
+	ImportNamespace func(ctx context.Context, as tenants.ID, file io.Reader) (actors.ImportedNamespace, error)
+
 	// Audit takes what operators, admins and deployers do: whole lines of JSON, each in one call. While it fails they can
 	// do nothing. Nil means that the lines are in the log only.
 	Audit io.Writer

@@ -22,11 +22,14 @@ const maxImport = 256 << 20
 func importCommand(ui *ui) *cobra.Command {
 	var f clientFlags
 	var key []string
+	var as string
 	cmd := &cobra.Command{
 		Use:   "import FILE",
-		Short: "Make an actor or a module of an export",
+		Short: "Make an actor, a module or a namespace of an export",
 		Long: "Reads the whole file first. An actor gets a new id at its address, or at --key, in the namespace of the token; it\n" +
-			"needs an admin's token and a module there that defines it. A module must not be there yet, and needs a deployer's.",
+			"needs an admin's token and a module there that defines it. A module must not be there yet, and needs a deployer's.\n" +
+			"A namespace must not be there yet, by its name or by --as, and needs an operator's; its actors keep their ids, and\n" +
+			"its secrets are to be set again.",
 		Args: oneArg,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			info, err := checkExportFile(args[0])
@@ -36,7 +39,16 @@ func importCommand(ui *ui) *cobra.Command {
 			if info.Kind != archive.Actor && key != nil {
 				return usagef("--key is of an actor, and the file is of a %s", info.Kind)
 			}
+			if info.Kind != archive.Namespace && as != "" {
+				return usagef("--as is of a namespace, and the file is of a %s", info.Kind)
+			}
+			if info.Kind == archive.Namespace && f.namespace != "" {
+				return usagef("the file is of a whole namespace: to give it another name pass --as")
+			}
 			return f.with(func(c *client.Client) error {
+				if info.Kind == archive.Namespace {
+					return sendNamespace(cmd.Context(), ui, c, args[0], as)
+				}
 				if info.Kind == archive.Module {
 					return importModule(cmd.Context(), ui, c, args[0])
 				}
@@ -46,7 +58,8 @@ func importCommand(ui *ui) *cobra.Command {
 	}
 	f.add(cmd)
 	cmd.Flags().StringArrayVar(&key, "key", nil, "component of another key for the actor; may be repeated")
-	noEnv(cmd, "key")
+	cmd.Flags().StringVar(&as, "as", "", "another name for the namespace")
+	noEnv(cmd, "key", "as")
 	return cmd
 }
 
@@ -64,7 +77,7 @@ func checkExportFile(file string) (info archive.Info, err error) {
 		return info, describeExport(err)
 	}
 	switch info.Kind {
-	case archive.Actor, archive.Module:
+	case archive.Actor, archive.Module, archive.Namespace:
 		return info, nil
 	case archive.Backup:
 		return info, faultf("export/not_an_export", "%s is a backup: use host restore", file)

@@ -46,7 +46,8 @@ type node struct {
 	api      *api.Server
 	served   chan error // gets a value when a server has ended, of three at most
 
-	backingUp sync.Mutex // held while a backup is taken
+	backingUp sync.Mutex // held while a backup, or the export of a namespace, is taken
+	importing sync.Mutex // held while a namespace is imported
 	idle      func()     // ends what gives memory back, and waits for it; nil if it was not begun
 }
 
@@ -144,7 +145,7 @@ func startNode(c nodeConfig) (n *node, err error) {
 	}
 	told := metrics.Handler(n.sources(store))
 	if n.api, err = api.New(api.Config{
-		Actors: n.actors, Registry: n.registry, Keyring: keyring, Dev: c.dev, Backup: n.backup, Export: n.exportActor, Import: n.importActor, Audit: c.audit,
+		Actors: n.actors, Registry: n.registry, Keyring: keyring, Dev: c.dev, Backup: n.backup, Export: n.exportActor, Import: n.importActor, ExportNamespace: n.exportNamespace, ImportNamespace: n.importNamespace, Audit: c.audit,
 		Metrics: told, Logger: c.log, Version: version(),
 		PublicURL: c.publicURL, TrustedProxies: c.proxies,
 		MaxConns: withinDescriptors(cmp.Or(c.bounds.conns, api.DefaultMaxConns), c.log), MaxConnsPerClient: c.bounds.connsPerClient, ClientRate: c.bounds.clientRate,

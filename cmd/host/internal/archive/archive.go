@@ -63,11 +63,13 @@ type Info struct {
 // Kind is what a file is of.
 type Kind string
 
-// The kinds. Rows of a backup are an engine's, those of an actor package actors'. A module has none.
+// The kinds. Rows of a backup are an engine's, those of an actor and of a namespace package actors', those of a module
+// documents.
 const (
-	Backup Kind = ""
-	Actor  Kind = "actor"
-	Module Kind = "module"
+	Backup    Kind = ""
+	Actor     Kind = "actor"
+	Module    Kind = "module"
+	Namespace Kind = "namespace"
 )
 
 // Digest is the SHA-256 of a module.
