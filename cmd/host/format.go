@@ -11,8 +11,11 @@ import (
 )
 
 // formatVersion is that of the data folder as a whole: what lies in it and how it is written. It is raised by a
-// change that an older program would misread.
-const formatVersion = 1
+// change that an older program would misread:
+//
+//	2  a namespace's registry has terms and secrets, the host's has namespaces that are being deleted or imported.
+//	   A program of format 1 takes such records for damage.
+const formatVersion = 2
 
 // What lies in the data folder beside caches and what `host dev` adds.
 const (
@@ -67,11 +70,13 @@ func openData(data string) error {
 	if err := checkFormat(data); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(data, 0o700); err != nil {
-		return err
-	}
-	return writeFormat(data, strconv.Itoa(formatVersion))
+	return os.MkdirAll(data, 0o700)
 }
+
+// claimFormat says that the folder is of this program's format. That comes BEFORE anything is written that a program of
+// an older one would misread, and only once the store is open: who has it open is alone, and a program that cannot open
+// it leaves the folder as it was.
+func claimFormat(data string) error { return writeFormat(data, strconv.Itoa(formatVersion)) }
 
 // readFormat returns the text of a format file, or of its beginning.
 func readFormat(file string) (string, error) {

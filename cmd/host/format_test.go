@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"io/fs"
 	"maps"
 	"os"
@@ -50,7 +51,7 @@ func TestFormatIsRefused(t *testing.T) {
 		make func(file string) error
 		code string
 	}{
-		{"newer", write("vivarium data 2\n"), "data/newer_format"},
+		{"newer", write("vivarium data 3\n"), "data/newer_format"},
 		{"much newer", write("vivarium data 999999999\n"), "data/newer_format"},
 		{"past all numbers", write("vivarium data 99999999999999999999999\n"), "data/not_a_format"},
 		{"zero", write("vivarium data 0\n"), "data/not_a_format"},
@@ -97,20 +98,59 @@ func TestFormatIsRefused(t *testing.T) {
 	}
 }
 
-// A folder of the first builds has no format file; it gets one, and one that is there stays as it is.
-func TestFormatOfTheFirstBuilds(t *testing.T) {
+// A folder of an older format, and of the first builds, which has no format file, is opened with what it has and is of the
+// new format from then on, so that the program before refuses it by its format and does not take it for damaged.
+func TestOlderFormatIsSteppedUp(t *testing.T) {
+	whole, _ := takeBackup(t)
+	for name, older := range map[string]string{"format 1": "vivarium data 1\n", "no format file": ""} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			s := &served{t: t, data: filepath.Join(dir, "data"), key: filepath.Join(dir, "key")}
+			if err := restoreAgain(whole, s.data); err != nil {
+				t.Fatal(err)
+			}
+			file := filepath.Join(s.data, formatFile)
+			if err := os.WriteFile(file, []byte(older), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if older == "" {
+				os.Remove(file)
+			}
+			if exit, codes := verified(t, s.data); exit != 0 {
+				t.Errorf("verified before: exit code %d, %q", exit, codes)
+			}
+			host(t, "key", s.key)
+			s.restart()
+			admin := s.token("admin", "default")
+			if got := s.output(admin, s.actor(admin, "plugin", "one"), "count", "[]"); got != "2" {
+				t.Errorf("its actor goes on with %s", got)
+			}
+			if text, err := readFormat(file); text != "vivarium data 2\n" || err != nil {
+				t.Errorf("it says %q, %v", text, err)
+			}
+			s.term()
+			<-s.done
+		})
+	}
+}
+
+// A folder that cannot be opened keeps its format, and one that is of this format stays as it is.
+func TestFormatStays(t *testing.T) {
 	data := filepath.Join(t.TempDir(), "data")
-	if err := os.Mkdir(data, 0o700); err != nil {
+	if err := openData(data); err != nil {
 		t.Fatal(err)
 	}
-	if err := openData(data); err != nil {
+	if text, err := readFormat(filepath.Join(data, formatFile)); err == nil {
+		t.Errorf("it says %q before the store is open", text)
+	}
+	if err := claimFormat(data); err != nil {
 		t.Fatal(err)
 	}
 	before := snapshot(t, data)
-	if text, err := readFormat(filepath.Join(data, formatFile)); text != "vivarium data 1\n" || err != nil || len(before) != 2 {
+	if text, err := readFormat(filepath.Join(data, formatFile)); text != "vivarium data 2\n" || err != nil || len(before) != 2 {
 		t.Errorf("got %q, %v among %d names", text, err, len(before))
 	}
-	if err := openData(data); err != nil {
+	if err := errors.Join(openData(data), claimFormat(data)); err != nil {
 		t.Fatal(err)
 	}
 	if after := snapshot(t, data); !maps.Equal(after, before) {

@@ -116,6 +116,9 @@ func startNode(c nodeConfig) (n *node, err error) {
 		return n, fmt.Errorf("open the store in %s: %w", c.data, err)
 	}
 	n.store = store
+	if err := claimFormat(c.data); err != nil {
+		return n, err
+	}
 	if c.wrapStore != nil {
 		n.store = c.wrapStore(store)
 	}

@@ -337,7 +337,7 @@ func (n *nth) copy(t *testing.T) *nth {
 			t.Fatal(err)
 		}
 	}
-	if err := writeFormat(c.data, "1"); err != nil {
+	if err := claimFormat(c.data); err != nil {
 		t.Fatal(err)
 	}
 	return &c

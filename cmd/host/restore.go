@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -75,7 +74,7 @@ func restore(ctx context.Context, file, data string) (info archive.Info, n archi
 	if err := verifyRestored(ctx, data); err != nil {
 		return info, n, err
 	}
-	return check.info, n, writeFormat(data, strconv.Itoa(formatVersion))
+	return check.info, n, claimFormat(data)
 }
 
 // readBackup reads a whole file.

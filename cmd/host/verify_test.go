@@ -65,7 +65,7 @@ func TestVerify(t *testing.T) {
 		{"the manifest is gone", func(data string) error { return os.Remove(filepath.Join(data, storeFolder, "MANIFEST")) }, 1, []string{"store/bad_manifest"}},
 		{"the store is gone", func(data string) error { return os.RemoveAll(filepath.Join(data, storeFolder)) }, 1, nil},
 		{"a newer format", func(data string) error {
-			return os.WriteFile(filepath.Join(data, formatFile), []byte("vivarium data 2\n"), 0o600)
+			return os.WriteFile(filepath.Join(data, formatFile), []byte("vivarium data 3\n"), 0o600)
 		}, exitFormat, nil},
 		{"an unfinished restore", func(data string) error { return writeFormat(data, formatUnfinished) }, exitFormat, nil},
 	} {
@@ -150,7 +150,7 @@ func restoreAgain(from, to string) error {
 			return err
 		}
 	}
-	return writeFormat(to, "1")
+	return claimFormat(to)
 }
 
 // onModule does something to the one module file of a data folder.
