@@ -61,6 +61,9 @@ func TestOverloadIsRefused(t *testing.T) {
 		t.Errorf("a quiet namespace beside a loud one: %v", err)
 	}
 	wg.Wait()
+	if told, load := s.Host.Stats().Load, s.Host.Load(); told != load {
+		t.Errorf("the metrics are told %+v of %+v", told, load)
+	}
 	kvtest.Eventually(t, "the loud namespace is served again", func() bool { return s.Host.Admit("loud") == nil })
 	s.MustCall(loud[0], nil, "nop")
 }

@@ -46,7 +46,8 @@ type Stats struct {
 	Turns          map[Turn]uint64
 	TurnTimes      stats.Spread // until the guest had run: with waits for a processor, without the commit
 	Gas            uint64
-	MailboxesFull  uint64       // requests that were refused for it
+	MailboxesFull  uint64 // requests that were refused for it
+	Load           Load
 	CrashLoops     uint64       // that began
 	InCrashLoop    int          // actors that are left alone now
 	ScheduleDelays stats.Spread // from a schedule's moment until its actor took it up
@@ -70,6 +71,7 @@ func (h *Host) Stats() Stats {
 		LinesMissed: h.logs.missed.Load() + h.events.missed.Load(), LinesLeftOut: c.cutLogs.Load(),
 	}
 	s.Awake, s.Instances = h.Awake()
+	s.Load = h.Load()
 	s.Draining = h.isDraining()
 	c.uploads.Each(func(code int, n uint64) { s.Uploads[codeName(code, "new")] += n })
 	s.Fetches, s.FetchesOpen = h.egress.Stats()

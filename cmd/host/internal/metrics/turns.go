@@ -16,6 +16,9 @@ var turns = []*family{
 	times("host_turn_seconds", "Time of a turn until its guest has run, with waits for a processor or another actor, without its commit", func(s *snapshot) stats.Spread { return s.actors.TurnTimes }),
 	counter("host_gas_total", "Gas that guests have used", func(s *snapshot) uint64 { return s.actors.Gas }),
 	counter("host_mailbox_refusals_total", "Requests that were refused because too many waited for their actor", func(s *snapshot) uint64 { return s.actors.MailboxesFull }),
+	counters("host_overload_total", "Requests that were not run because the host had too much to do: refused at once, or dropped later since nobody waited for them any more", "outcome", func(s *snapshot) map[string]uint64 {
+		return map[string]uint64{"refused": uint64(s.actors.Load.Refused), "dropped": uint64(s.actors.Load.Dropped)}
+	}),
 	gauge("host_actors_awake", "Actors that are awake", func(s *snapshot) int { return s.actors.Awake }),
 	gauge("host_instances", "Instances that serve an actor", func(s *snapshot) int { return s.actors.Instances }),
 	gauge("host_instances_max", "Instances that may live at one time", func(s *snapshot) int { return s.actors.MaxInstances }),
