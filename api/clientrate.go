@@ -75,8 +75,11 @@ func (c *clientRates) failed(addr netip.Addr, now time.Time) {
 	}
 }
 
-// admitClient holds a client to its rate.
+// admitClient holds a client to its rate: each request, and each message of a socket.
 func (s *Server) admitClient(r *http.Request) error {
+	if s.clientRates.limit == 0 {
+		return nil
+	}
 	if s.clientRates.limit == 0 {
 		return nil
 	}

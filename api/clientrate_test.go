@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vivarium-run/vivarium/actors/actorstest"
 	"github.com/vivarium-run/vivarium/tenants"
 )
 
@@ -38,6 +39,31 @@ func TestClientRate(t *testing.T) {
 	if a := ask("198.51.100.1"); a.status != 200 {
 		t.Errorf("a second later: %d", a.status)
 	}
+}
+
+// A message over a socket is a request: an action is answered that it is too much, and what waits for no answer ends the
+// socket.
+func TestClientRateOverASocket(t *testing.T) {
+	l := openLive(t, actorstest.Options{}, func(c *Config) { c.ClientRate = 1 })
+	clock := actorstest.ClockAt(time.Now())
+	l.srv.now = clock.Now
+	c := dial(t, l.path("script", "a", "connect"), rivet)
+	c.want(msgInit) // one of twenty
+	for i := range 19 {
+		c.send(msgAction(i, "nop", "[]"))
+		c.want(fmt.Sprintf(`{"body":{"tag":"ActionResponse","val":{"id":["$BigInt","%d"],…`, i))
+	}
+	c.send(msgAction(19, "nop", "[]"))
+	c.want(msgError("guard", "rate_limit")) // and the connection stays
+	clock.Advance(time.Second)
+	c.send(msgAction(20, "nop", "[]"))
+	c.want(`{"body":{"tag":"ActionResponse","val":{"id":["$BigInt","20"],…`)
+	c.send(msgSubscribe("x", true))
+	c.want(msgError("guard", "rate_limit"), "close 1011 guard.rate_limit")
+	clock.Advance(time.Second)
+	raw := dial(t, l.path("raw", "a", "websocket"), []string{"x"})
+	raw.send("one too many")
+	raw.want("close 1011 guard.rate_limit")
 }
 
 // Who guesses tokens is soon refused before anything is compared.

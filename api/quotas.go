@@ -18,8 +18,11 @@ func (s *Server) spend(q *request) error {
 	return s.cfg.Registry.Allowance(q.ns).Request()
 }
 
-// countMessage holds a message of a socket to the rates of its token and of its namespace.
+// countMessage holds a message of a socket to the rates of its client, of its token and of its namespace, as a request is.
 func (s *Server) countMessage(q *request) error {
+	if err := s.admitClient(q.Request); err != nil {
+		return err
+	}
 	if err := s.countVisit(q); err != nil {
 		return err
 	}

@@ -83,7 +83,7 @@ type Config struct {
 	MaxUploads        int64 // modules being uploaded and checked; 16
 	MaxSockets        int64 // WebSockets; as many as connections
 
-	// ClientRate bounds the requests a second of each client, by address, or network of IPv6; zero is no bound. One
+	// ClientRate bounds the requests, and messages over sockets, a second of each client, by address, or network of IPv6; zero is no bound. One
 	// with a bad token counts for ten.
 	ClientRate float64
 }

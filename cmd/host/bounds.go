@@ -19,7 +19,7 @@ func (f *boundFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.IntVar(&f.conns, "max-connections", api.DefaultMaxConns, "most network connections at a time")
 	flags.IntVar(&f.connsPerClient, "max-connections-per-client", api.DefaultMaxConnsPerClient, "most of them from one address, or network of IPv6; behind trusted proxies most WebSockets")
-	flags.Float64Var(&f.clientRate, "client-rate", 0, "most requests a second from one address, or network of IPv6; 0 for no bound")
+	flags.Float64Var(&f.clientRate, "client-rate", 0, "most requests, and messages over WebSockets, a second from one address, or network of IPv6; 0 for no bound")
 }
 
 // apply checks the flags and puts what they say into c.
