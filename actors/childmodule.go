@@ -43,6 +43,13 @@ func (t *turn) UploadModule(module string, wasm, options []byte) ([]byte, error)
 	var created bool
 	wasm = bytes.Clone(wasm)
 	err = t.waitFor(tenants.ActorID{}, func(ctx context.Context, _ lineage) (err error) {
+		if enter := t.a.h.cfg.EnterUpload; enter != nil {
+			leave, err := enter(t.a.id.Namespace)
+			if err != nil {
+				return err
+			}
+			defer leave()
+		}
 		v, r, created, err = t.a.h.Upload(ctx, t.a.id.Namespace, bytes.NewReader(wasm), o)
 		return err
 	})

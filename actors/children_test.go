@@ -223,6 +223,42 @@ func TestChildrenNarrow(t *testing.T) {
 	}
 }
 
+// A guest has a part in the uploads that may go on at once, and gives it back.
+func TestUploadsOfGuestsAreCounted(t *testing.T) {
+	uploads := make(chan struct{}, 1)
+	s := openScript(t, func(c *actors.Config) {
+		c.EnterUpload = func(ns tenants.ID) (func(), error) {
+			select {
+			case uploads <- struct{}{}:
+				return func() { <-uploads }, nil
+			default:
+				return nil, &abi.Error{Code: abi.CodeHostBusy, Retry: time.Second}
+			}
+		}
+	})
+	parent := s.Actor(tenants.Default, "script", "parent")
+	if _, err := s.Registry.SetGrants(t.Context(), tenants.Default, "script", tenants.Grants{Uploads: true}); err != nil {
+		t.Fatal(err)
+	}
+	upload := func() actorstest.Outcome {
+		t.Helper()
+		wasm := base64.StdEncoding.EncodeToString(actorstest.Guest(t, "examples/wasm/extism-c"))
+		got, err := s.Do(parent, step("decode", wasm), step("module_upload", "plug", "$LAST", ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got[1]
+	}
+	uploads <- struct{}{} // somebody else's
+	if got := upload(); got.N != -int64(abi.CodeHostBusy) {
+		t.Errorf("while there is no room: %+v", got)
+	}
+	<-uploads
+	if got := upload(); got.N < 0 || len(uploads) != 0 {
+		t.Errorf("with room: %+v, and %d go on", got, len(uploads))
+	}
+}
+
 // With the capability, and only then, an actor uploads a module that its children alone run, until it is
 // deployed. The module goes the way of any upload.
 func TestUploadForChildren(t *testing.T) {

@@ -66,6 +66,9 @@ type Config struct {
 	// for it. Guests are told of abi.CodeNoSecretsKey and abi.CodeSecretUnreadable, and else that there is none.
 	// Nil means that there are no secrets.
 	Secrets func(ns tenants.ID, module, name, host string) (string, error)
+	// EnterUpload counts an upload that a guest makes among all that go on, until leave is called, or says why there is
+	// no room for it. Nil counts none. Those that Upload is called for are counted by the caller.
+	EnterUpload func(ns tenants.ID) (leave func(), err error)
 	// Dial, when not nil, opens the guests' connections to "host:port" in place of the network, and Roots are
 	// whom they trust with a server's name; nil means the system's. For tests: no rule about addresses holds.
 	Dial  func(ctx context.Context, address string) (net.Conn, error)

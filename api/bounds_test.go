@@ -236,6 +236,15 @@ func TestUploadsAreBounded(t *testing.T) {
 	})
 	<-came
 	put(tenants.Default).wantError(t, 503, "guard", "service_busy")
+	if _, err := f.srv.EnterUpload(tenants.Default); abi.CodeOf(err) != abi.CodeHostBusy {
+		t.Errorf("one of a guest beside it: %v", err)
+	}
+	leave, err := f.srv.EnterUpload("other")
+	if err != nil {
+		t.Fatal(err)
+	}
+	put("other").wantError(t, 503, "guard", "service_busy") // beside one of a guest
+	leave()
 	wg.Go(func() {
 		if a := put("other"); a.status != 201 {
 			t.Errorf("one of another namespace: %d %s", a.status, a.body)

@@ -20,6 +20,14 @@ func errBusy(message string) error {
 	return &abi.Error{Code: abi.CodeHostBusy, Message: message, Retry: time.Second}
 }
 
+// EnterUpload counts an upload until leave is called, whoever makes it: a client, or a guest.
+func (s *Server) EnterUpload(ns tenants.ID) (leave func(), err error) {
+	if !s.held.uploads.take(ns, 1) {
+		return nil, errBusy("Too many uploads of the namespace go on")
+	}
+	return func() { s.held.uploads.give(ns, 1) }, nil
+}
+
 // enter counts a request whose namespace is known, until leave.
 func (s *Server) enter(q *request) error {
 	if !s.held.requests.take(q.ns, 1) {

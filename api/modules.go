@@ -126,10 +126,11 @@ func (s *Server) putModule(w http.ResponseWriter, q *request) error {
 	if err != nil {
 		return err
 	}
-	if !s.held.uploads.take(q.ns, 1) {
-		return errBusy("Too many uploads of the namespace go on")
+	leave, err := s.EnterUpload(q.ns)
+	if err != nil {
+		return err
 	}
-	defer s.held.uploads.give(q.ns, 1)
+	defer leave()
 	if err := s.cfg.Registry.CountUpload(q.Context(), q.ns, q.who); err != nil {
 		return err
 	}

@@ -14,12 +14,14 @@ import (
 	"os/signal"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/vivarium-run/vivarium/actors"
 	"github.com/vivarium-run/vivarium/api"
 	"github.com/vivarium-run/vivarium/cmd/host/internal/metrics"
+	"github.com/vivarium-run/vivarium/hostfuncs/abi"
 	"github.com/vivarium-run/vivarium/kv"
 	"github.com/vivarium-run/vivarium/kv/badgerkv"
 	"github.com/vivarium-run/vivarium/sandbox"
@@ -44,7 +46,8 @@ type node struct {
 	sandbox  *sandbox.Sandbox
 	actors   *actors.Host
 	api      *api.Server
-	served   chan error // gets a value when a server has ended, of three at most
+	edge     atomic.Pointer[api.Server] // the same, for actors, which run before it is made
+	served   chan error                 // gets a value when a server has ended, of three at most
 
 	backingUp sync.Mutex // held while a backup, or the export of a namespace, is taken
 	importing sync.Mutex // held while a namespace is imported
@@ -137,7 +140,7 @@ func startNode(c nodeConfig) (n *node, err error) {
 	}
 	if n.actors, err = actors.Start(actors.Config{
 		Store: n.store, Registry: n.registry, Sandbox: n.sandbox, OnLog: c.onLog, Logger: c.log,
-		OwnAddrs: n.ownAddrs, AllowLoopback: c.allowLoopback, Secrets: n.secrets(c.env),
+		EnterUpload: n.enterUpload, OwnAddrs: n.ownAddrs, AllowLoopback: c.allowLoopback, Secrets: n.secrets(c.env),
 	}); err != nil {
 		return n, err
 	}
@@ -155,6 +158,7 @@ func startNode(c nodeConfig) (n *node, err error) {
 	}); err != nil {
 		return n, err
 	}
+	n.edge.Store(n.api)
 	if err := n.serve(c); err != nil {
 		return n, err
 	}
@@ -189,6 +193,15 @@ func (n *node) serve(c nodeConfig) (err error) {
 		n.acme.start()
 	}
 	return nil
+}
+
+// enterUpload counts an upload of a guest among those of clients.
+func (n *node) enterUpload(ns tenants.ID) (leave func(), err error) {
+	edge := n.edge.Load()
+	if edge == nil {
+		return nil, &abi.Error{Code: abi.CodeHostBusy, Message: "The host is starting", Retry: time.Second}
+	}
+	return edge.EnterUpload(ns)
 }
 
 // plainAddr is where the node listens beside TLS, nil if it does not.
