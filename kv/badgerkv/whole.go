@@ -44,9 +44,10 @@ func checkWhole(dir string) error {
 		return err
 	}
 	left := int64(readAtOpen)
+	var b buffers
 	for _, id := range slices.Backward(named) {
 		name := badgertable.NewFilename(id, dir)
-		size, err := checkTable(name, left > 0)
+		size, err := checkTable(name, &b, left > 0)
 		if errors.Is(err, fs.ErrNotExist) {
 			err = errors.New("it is gone")
 		}
