@@ -68,15 +68,12 @@ func (f *folder) name(file uint64) string {
 	return filepath.Join(f.path, strconv.FormatUint(file, 36)+".delta")
 }
 
-// put writes a file, whole or not at all.
+// put writes a file. Nobody knows it before put has returned, and what a failure or a kill leaves of it is never read: it
+// needs no other name until it is whole.
 func (f *folder) put(file uint64, data []byte) error {
-	name := f.name(file)
-	err := os.WriteFile(name+".tmp", data, 0o600)
-	if err == nil {
-		err = os.Rename(name+".tmp", name)
-	}
+	err := os.WriteFile(f.name(file), data, 0o600)
 	if err != nil {
-		os.Remove(name + ".tmp")
+		os.Remove(f.name(file))
 	}
 	return err
 }
