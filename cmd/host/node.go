@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"os"
 	"os/signal"
 	"path/filepath"
 	"sync"
@@ -48,6 +49,7 @@ type node struct {
 	api      *api.Server
 	edge     atomic.Pointer[api.Server] // the same, for actors, which run before it is made
 	served   chan error                 // gets a value when a server has ended, of three at most
+	signals  chan os.Signal             // to stop, from the first answer on; before it a signal ends the process
 
 	backingUp sync.Mutex // held while a backup, or the export of a namespace, is taken
 	importing sync.Mutex // held while a namespace is imported
@@ -85,7 +87,7 @@ type nodeConfig struct {
 // startNode opens the parts from the bottom up and serves. The address is taken first, so that a
 // second host fails before it touches the data.
 func startNode(c nodeConfig) (n *node, err error) {
-	n = &node{log: c.log, scheme: "http", served: make(chan error, 3)}
+	n = &node{log: c.log, scheme: "http", served: make(chan error, 3), signals: make(chan os.Signal, 1)}
 	defer func() {
 		if err != nil {
 			n.close()
@@ -159,6 +161,7 @@ func startNode(c nodeConfig) (n *node, err error) {
 		return n, err
 	}
 	n.edge.Store(n.api)
+	signal.Notify(n.signals, syscall.SIGTERM, syscall.SIGINT) // BEFORE somebody can see that it is ready
 	if err := n.serve(c); err != nil {
 		return n, err
 	}
@@ -225,13 +228,9 @@ func (n *node) url() string { return n.scheme + "://" + n.listener.Addr().String
 // wait serves until a signal, the end of ctx or a failure, and stops the node. A store that does
 // not know what it wrote ends the process with an error: only its log can tell, at the next start.
 func (n *node) wait(ctx context.Context) error {
-	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
-	defer stop()
 	select {
 	case <-ctx.Done():
-		stop() // a second signal ends the process at once
-		n.log.Info("stopping", "turns_may_take", drainTime)
-		return n.stop()
+	case <-n.signals:
 	case <-n.store.Failed():
 		n.log.Error("the store failed; the process ends", "error", n.store.Err())
 		n.stop()
@@ -240,6 +239,9 @@ func (n *node) wait(ctx context.Context) error {
 		n.stop()
 		return fmt.Errorf("serve: %w", err)
 	}
+	signal.Stop(n.signals) // a second signal ends the process at once
+	n.log.Info("stopping", "turns_may_take", drainTime)
+	return n.stop()
 }
 
 // stop ends the node from the top down. Turns that run finish while new requests are refused;
@@ -262,6 +264,7 @@ func (n *node) stop() error {
 
 // close frees what was opened, top down.
 func (n *node) close() error {
+	signal.Stop(n.signals)
 	var errs []error
 	if n.idle != nil {
 		n.idle()

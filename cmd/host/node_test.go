@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"github.com/vivarium-run/vivarium/actors/actorstest"
@@ -54,5 +55,28 @@ func TestUnknownOutcomeEndsTheProcess(t *testing.T) {
 	}
 	if err := n.stop(); err != nil {
 		t.Error(err)
+	}
+}
+
+// Who sees that a host is ready may tell it to stop: it stops in order, also if that comes before anybody waits for it.
+func TestSignalRightBehindTheStart(t *testing.T) {
+	n, err := startNode(nodeConfig{
+		data: filepath.Join(t.TempDir(), "data"), listen: "127.0.0.1:0", key: make([]byte, 32), dev: true, log: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &process{t: t, url: n.url()}
+	if a := p.request("GET", "/readyz", "", nil); a.status != http.StatusOK {
+		t.Errorf("ready: %s", a)
+	}
+	if err := syscall.Kill(syscall.Getpid(), syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.wait(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if n.store.Writable() == nil {
+		t.Error("the store is open")
 	}
 }
