@@ -118,6 +118,17 @@ func (s *Socket) Read() ([]byte, error) {
 	}
 }
 
+// Idle answers pings for as long as the socket is open. It returns why it is not any more, or that a message came.
+func (s *Socket) Idle() error {
+	if err := s.c.SetDeadline(time.Time{}); err != nil {
+		return err
+	}
+	if _, err := s.Read(); err != nil {
+		return err
+	}
+	return errors.New("a message came")
+}
+
 // readFrame reads one unmasked frame, which must be a whole message, into the connection's body.
 func (s *Socket) readFrame() (op byte, err error) {
 	head, err := s.c.r.Peek(2)

@@ -164,6 +164,26 @@ func TestCalls(t *testing.T) {
 	}
 }
 
+// An idle socket answers pings, and says why it ended.
+func TestIdle(t *testing.T) {
+	for _, tt := range []struct{ name, end, want string }{
+		{"the server closes it", "\x88\x04\x03\xe9by", "1001 by"},
+		{"a message", message("a"), "a message came"},
+	} {
+		pongs := make(chan string, 1)
+		s := dialed(t, peer(t, func(r *bufio.Reader, w io.Writer) {
+			io.WriteString(w, "\x89\x02hi")
+			m, err := next(r)
+			pongs <- fmt.Sprint(m, err)
+			io.WriteString(w, tt.end)
+		}))
+		err := s.Idle()
+		if got := <-pongs; got != "hi<nil>" || err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: pong %q, %v", tt.name, got, err)
+		}
+	}
+}
+
 // room is a server of broadcasts: the socket that speaks first is the publisher, and is answered last.
 type room struct {
 	mu   sync.Mutex
