@@ -7,7 +7,7 @@ GUEST_ENV   = GOOS=wasip1 GOARCH=wasm
 PLUGINS     = examples/wasm/extism-as examples/wasm/extism-c examples/wasm/extism-rust
 BINDINGS    = examples/wasm/bindings-as examples/wasm/bindings-c examples/wasm/bindings-rust
 
-.PHONY: check test race fuzz bench bench-turn bench-wire generate deps strace crash soak model attack overload wasm figures types clients web schedules dist edge
+.PHONY: check test race fuzz bench bench-turn bench-wire generate deps strace crash soak model attack overload wasm density figures types clients web schedules dist edge
 
 # test passes everything: checks, all tests, the race detector where there is concurrency, and the
 # guests of other languages built again from their source, what the host writes compiled, and clients.
@@ -20,7 +20,7 @@ test: deps check wasm types clients web
 check:
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "gofmt: $$unformatted"; exit 1; }
 	go vet ./...
-	$(GUEST_ENV) go vet ./guest-sdk ./guest-sdk/testguests/... ./examples/wasm/... ./bench/room
+	$(GUEST_ENV) go vet ./guest-sdk ./guest-sdk/testguests/... ./examples/wasm/... ./bench/room ./e2e/density/guest
 	GOOS=darwin GOARCH=arm64 go vet ./cmd/host
 	go vet -tags figures ./sandbox
 	go run $(STATICCHECK) ./...
@@ -93,6 +93,13 @@ SOAKTIME ?= 10m
 SOAKRATE ?= 200
 soak:
 	go test -count=1 -timeout 0 -v -run 'TestSoak$$' ./e2e/endure -soak.time $(SOAKTIME) -soak.rate $(SOAKRATE) -soak.out $(CURDIR)/docs/soak.md
+
+# density makes a million sleeping actors, and sees what of a host grows with them, and what an increment costs beside
+# much that has nothing to do with it; writes docs/density.md. It takes a quarter of an hour, 3 GB of disk, and descriptors
+# for 10,000 sockets. The suite has a short form.
+DENSITYACTORS ?= 1000000
+density:
+	go test -count=1 -v -timeout 60m -run 'TestDensity$$' ./e2e/density -density.long -density.actors $(DENSITYACTORS)
 
 # model runs random operations against a host and against plain maps, with restarts and kills, and prints
 # what it did; the suite has a run of 100,000. MODELFLAGS=-model.seed=N replays one.

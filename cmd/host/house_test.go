@@ -36,7 +36,8 @@ var may = map[string][]string{
 	"testkit":       {}, // joins what the house keeps apart, for tests of guests
 	".":             {},
 
-	"internal/stats": {},
+	"internal/stats":    {},
+	"e2e/density/guest": {"guest-sdk"},
 }
 
 // testSupport are packages for tests, which may join what the house keeps apart.
