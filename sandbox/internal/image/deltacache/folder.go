@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // folder holds the files of one process, named by numbers. What a file belongs to is known to the
@@ -85,8 +86,19 @@ func (f *folder) take(file uint64) ([]byte, error) {
 	return b, err
 }
 
-// remove removes the folder and all that is in it.
-func (f *folder) remove() error { return os.RemoveAll(f.path) }
+// removeTime is how long a process that ends removes files. There may be a quarter of a million of them; those that are left
+// the next process removes while it works.
+const removeTime = time.Second
+
+// remove removes the folder with what is in it, or as much of it as there is time for.
+func (f *folder) remove() error {
+	late := time.Now().Add(removeTime)
+	err := empty(f.path, func() bool { return time.Now().After(late) })
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return err
+}
 
 // files are files that are no longer needed, 0 being none.
 type files []uint64
