@@ -186,6 +186,7 @@ func (r *remover) clear(ns tenants.ID) error {
 	h.events.forget(ns)
 	h.crashes.forget(ns)
 	h.checkers.forget(ns)
+	h.cfg.Sandbox.ForgetClass(string(ns))
 	for _, d := range reg.LeavingDigests(ns) {
 		h.cfg.Sandbox.Discard(string(ns), d)
 	}

@@ -265,6 +265,9 @@ func (i *Instance) release() {
 // already; ahead are runs that each come before it and wait as long. It is zero as long as at most a few wait.
 func (s *Sandbox) Expect(class string, ahead int) time.Duration { return s.slots.Expect(class, ahead) }
 
+// ForgetClass drops what is known of how fast a class runs, because it is no more.
+func (s *Sandbox) ForgetClass(class string) { s.slots.Forget(class) }
+
 // meterModule is what rewritten modules import besides what their authors wrote.
 func (s *Sandbox) meterModule() HostModule {
 	return HostModule{Name: meter.ImportModule, Funcs: []HostFunc{{

@@ -36,6 +36,13 @@ func (s *Slots) Ended(name string) {
 	s.paces[name] = p
 }
 
+// Forget drops the pace of a class that is no more: what gets its name next has its own.
+func (s *Slots) Forget(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.paces, name)
+}
+
 func (p *pace) note(passed time.Duration) {
 	left := math.Exp(-float64(passed) / float64(memory))
 	p.runs = p.runs*left + 1

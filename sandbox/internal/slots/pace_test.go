@@ -79,6 +79,31 @@ func TestPace(t *testing.T) {
 	})
 }
 
+// Who has the name of a class that was slow, and is no more, expects nothing of it.
+func TestForget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := New(1, nil)
+		s.Acquire(t.Context(), "x")
+		for range 10 {
+			go s.Acquire(t.Context(), "a") // ends with the test
+		}
+		synctest.Wait()
+		for range 2 {
+			s.Ended("a")
+			time.Sleep(time.Second)
+		}
+		s.Ended("a")
+		if got := s.Expect("a", 0); got < 5*time.Second {
+			t.Fatalf("behind ten that take a second each: %v", got)
+		}
+		s.Forget("a")
+		s.Ended("a") // so that there are no long runs
+		if got := s.Expect("a", 0); got != 0 {
+			t.Errorf("when it is forgotten: %v, want 0", got)
+		}
+	})
+}
+
 // Classes that are remembered are bounded.
 func TestPacesAreBounded(t *testing.T) {
 	s := New(1, nil)
