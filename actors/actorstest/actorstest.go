@@ -6,6 +6,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -213,7 +215,11 @@ func ShareCompiled(data string) error {
 	if err := os.MkdirAll(sandbox, 0o700); err != nil {
 		return err
 	}
-	return os.Symlink(dir, filepath.Join(sandbox, "compiled"))
+	err = os.Symlink(dir, filepath.Join(sandbox, "compiled"))
+	if errors.Is(err, fs.ErrExist) {
+		return nil // it ran on this folder already
+	}
+	return err
 }
 
 func must(tb testing.TB, err error) {

@@ -9,13 +9,12 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/vivarium-run/vivarium/actors/actorstest"
 	"github.com/vivarium-run/vivarium/kv/kvtest"
 )
 
 // A command listens to an actor, over a kill of the host, until it has heard enough.
 func TestListen(t *testing.T) {
-	s := serve(t, actorstest.ShareCompiled)
+	s := serve(t)
 	s.upload(s.token("deploy", "default"), "kitchen", "guest-sdk/testguests/kitchen")
 	invoke := s.token("invoke", "default")
 	url := s.url

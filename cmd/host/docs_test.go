@@ -191,11 +191,24 @@ func (s *story) start(b block) {
 		if s.host != nil {
 			s.host.kill()
 		}
+		s.shareCompiled(args)
 		s.host = start(t, args[1:]...)
 		t.Setenv("VIVARIUM_URL", s.host.url)
 		if args[1] == "dev" {
 			s.host.await("a live guest", func() bool { return strings.Contains(s.host.printed(), " is live ") })
 		}
+	}
+}
+
+// shareCompiled has the host of a command keep compiled code where all tests do, since most pages compile the same guests.
+func (s *story) shareCompiled(args []string) {
+	s.t.Helper()
+	data := devData
+	if i := slices.Index(args, "--data"); i > 0 {
+		data = args[i+1]
+	}
+	if err := actorstest.ShareCompiled(data); err != nil {
+		s.t.Fatal(err)
 	}
 }
 

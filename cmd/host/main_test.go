@@ -227,15 +227,13 @@ type served struct {
 	data, key string
 }
 
-// serve starts one. before may make something of its data folder.
-func serve(t *testing.T, before ...func(data string) error) *served {
+// serve starts one, which keeps compiled code where all tests do.
+func serve(t *testing.T) *served {
 	t.Helper()
 	dir := t.TempDir()
 	s := &served{t: t, data: filepath.Join(dir, "data"), key: filepath.Join(dir, "key")}
-	for _, f := range before {
-		if err := f(s.data); err != nil {
-			t.Fatal(err)
-		}
+	if err := actorstest.ShareCompiled(s.data); err != nil {
+		t.Fatal(err)
 	}
 	host(t, "key", s.key)
 	s.restart()
