@@ -4,11 +4,8 @@ import (
 	"os"
 	"testing"
 
-	"github.com/vivarium-run/vivarium/sandbox"
+	"github.com/vivarium-run/vivarium/actors/actorstest"
 )
 
-// TestMain lets the test binary be a compile worker.
-func TestMain(m *testing.M) {
-	sandbox.MaybeWorker()
-	os.Exit(m.Run())
-}
+// TestMain lets the test binary be a compile worker, and stacks share what they have prepared.
+func TestMain(m *testing.M) { os.Exit(actorstest.Main(m)) }

@@ -25,7 +25,7 @@ import (
 
 // Options are what a test may change. The zero value is the real thing.
 type Options struct {
-	Dir    string                  // of the data; empty means a new one
+	Dir    string                  // of the data; empty means a new one, and a sandbox that the next stack has too: see Main
 	Store  func(kv.Store) kv.Store // stands before the store, such as kvtest.Gate
 	Config func(*actors.Config)    // changes the host's settings
 }
@@ -38,8 +38,9 @@ type Stack struct {
 	Sandbox  *sandbox.Sandbox
 	Host     *actors.Host
 
-	tb   testing.TB
-	once sync.Once
+	tb     testing.TB
+	engine *engine // of the sandbox; nil if that is the stack's own
+	once   sync.Once
 }
 
 // Open starts a host and closes it when the test ends.
@@ -57,11 +58,7 @@ func Open(tb testing.TB, o Options) *Stack {
 	}
 	s.Registry, err = tenants.OpenRegistry(context.Background(), s.Store, filepath.Join(s.Dir, "modules"))
 	must(tb, err)
-	s.Sandbox, err = sandbox.Open(context.Background(), sandbox.Config{
-		Dir: filepath.Join(s.Dir, "sandbox"), CompiledDir: CacheDir(tb), Modules: actors.GuestModules(), Logger: slog.New(slog.DiscardHandler),
-		Budget: func(class string) sandbox.Budget { return s.Registry.Allowance(tenants.ID(class)) },
-	})
-	must(tb, err)
+	s.openSandbox(o.Dir != "")
 	c := actors.Config{Store: s.Store, Registry: s.Registry, Sandbox: s.Sandbox, Logger: slog.New(slog.DiscardHandler)}
 	if o.Config != nil {
 		o.Config(&c)
@@ -73,12 +70,30 @@ func Open(tb testing.TB, o Options) *Stack {
 	return s
 }
 
+// openSandbox takes an engine that stacks share, if there are any and the sandbox need not be the folder's own.
+func (s *Stack) openSandbox(own bool) {
+	s.tb.Helper()
+	if !own {
+		s.engine = takeEngine(s.tb)
+	}
+	if s.engine == nil {
+		s.Sandbox = openSandbox(s.tb, filepath.Join(s.Dir, "sandbox"), func() *tenants.Registry { return s.Registry })
+		return
+	}
+	s.engine.owner.Store(s.Registry)
+	s.Sandbox = s.engine.Sandbox
+}
+
 // Close ends the host and its parts, in order. It may be called again.
 func (s *Stack) Close() {
 	s.once.Do(func() {
 		s.Host.Close()
 		s.Registry.Close()
-		s.Sandbox.Close()
+		if s.engine != nil {
+			s.engine.giveBack()
+		} else {
+			s.Sandbox.Close()
+		}
 		s.Store.Close()
 	})
 }
