@@ -45,6 +45,9 @@ func TestManySchedulesAtOnce(t *testing.T) {
 	}
 	close(work)
 	wg.Wait()
+	if t.Failed() {
+		t.FailNow()
+	}
 	s.eventually("sleep", func() bool { awake, _ := s.Host.Awake(); return awake == 0 })
 	start := time.Now()
 	began.Store(&start)

@@ -17,8 +17,10 @@ import (
 
 	"github.com/vivarium-run/vivarium/actors"
 	"github.com/vivarium-run/vivarium/guest-sdk/guestbuild"
+	"github.com/vivarium-run/vivarium/hostfuncs/abi"
 	"github.com/vivarium-run/vivarium/kv"
 	"github.com/vivarium-run/vivarium/kv/badgerkv"
+	"github.com/vivarium-run/vivarium/kv/kvtest"
 	"github.com/vivarium-run/vivarium/sandbox"
 	"github.com/vivarium-run/vivarium/tenants"
 )
@@ -120,8 +122,11 @@ func (s *Stack) UploadBytes(ns tenants.ID, o actors.UploadOptions, wasm []byte) 
 // Actor returns the id of the actor at an address, made if there is none.
 func (s *Stack) Actor(ns tenants.ID, name string, key ...string) tenants.ActorID {
 	s.tb.Helper()
-	info, _, err := s.Host.GetOrCreate(context.Background(), Address(s.tb, ns, name, key...), actors.CreateOptions{})
-	must(s.tb, err)
+	var info actors.Info
+	must(s.tb, s.patiently(func() (err error) {
+		info, _, err = s.Host.GetOrCreate(context.Background(), Address(s.tb, ns, name, key...), actors.CreateOptions{})
+		return err
+	}))
 	return info.ID
 }
 
@@ -139,13 +144,24 @@ func (s *Stack) Call(id tenants.ActorID, action string, args ...any) (json.RawMe
 // MustCall is Call for an action that must succeed. result may be nil.
 func (s *Stack) MustCall(id tenants.ActorID, result any, action string, args ...any) {
 	s.tb.Helper()
-	out, err := s.Call(id, action, args...)
+	var out json.RawMessage
+	err := s.patiently(func() (err error) { out, err = s.Call(id, action, args...); return err })
 	if err != nil {
 		s.tb.Fatalf("%s%v: %v", action, args, err)
 	}
 	if result != nil {
 		must(s.tb, json.Unmarshal(out, result))
 	}
+}
+
+// patiently asks again, as clients do, while the host has too much to do: tests share their machine.
+func (s *Stack) patiently(ask func() error) (err error) {
+	s.tb.Helper()
+	kvtest.Eventually(s.tb, "the host is less busy", func() bool {
+		err = ask()
+		return abi.CodeOf(err) != abi.CodeHostBusy
+	})
+	return err
 }
 
 // Log returns the text of an actor's log.

@@ -79,10 +79,8 @@ func (s *Stack) Do(id tenants.ActorID, steps ...Step) ([]Outcome, error) {
 // MustDo is Do for a script of which no step may fail.
 func (s *Stack) MustDo(id tenants.ActorID, steps ...Step) []Outcome {
 	s.tb.Helper()
-	list, err := s.Do(id, steps...)
-	if err != nil {
-		s.tb.Fatal(err)
-	}
+	var list []Outcome
+	must(s.tb, s.patiently(func() (err error) { list, err = s.Do(id, steps...); return err }))
 	for i, o := range list {
 		if o.Error != "" {
 			s.tb.Fatalf("step %s: %d %s", steps[i].Op, o.N, o.Error)
