@@ -50,17 +50,25 @@ func (c *conn) ask(request []byte) (int, error) {
 	return status, nil
 }
 
-// do is ask for the body. An answer other than 200 is an error.
+// do is ask for the body. An answer other than 2xx is an error.
 func (c *conn) do(request []byte) ([]byte, error) {
 	status, err := c.ask(request)
 	if err != nil {
 		return nil, err
 	}
-	if status != 200 {
-		return nil, fmt.Errorf("answered %d %s", status, c.body[:min(len(c.body), 300)])
+	if status/100 != 2 {
+		return nil, statusError{status, string(c.body[:min(len(c.body), 300)])}
 	}
 	return c.body, nil
 }
+
+// statusError is an answer that is not what was wanted.
+type statusError struct {
+	code int
+	body string
+}
+
+func (e statusError) Error() string { return fmt.Sprintf("answered %d %s", e.code, e.body) }
 
 // maxBody bounds the body of an answer, in bytes.
 const maxBody = 1 << 20

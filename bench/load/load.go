@@ -23,10 +23,14 @@ type Config struct {
 	// Duration is how long the requests are repeated, at most a minute. Zero means that each is
 	// sent once.
 	Duration time.Duration
+	// Cut is when a load that sends each request once sends no more of them. Zero means never.
+	Cut time.Duration
+	// Tries is how often a request is sent that is answered with a status of 500 or more. Zero means once.
+	Tries int
 	// Limit is when a load that has not ended fails. Zero means five minutes.
 	Limit time.Duration
 
-	// Check gets the body of each answer with status 200, valid during the call, with the indexes
+	// Check gets the body of each answer with status 2xx, valid during the call, with the indexes
 	// of its connection and request. It runs on the connection's goroutine. Nil takes any body.
 	Check func(conn, request int, body []byte) error
 }
@@ -63,7 +67,7 @@ type loader struct {
 	Config
 	conns     []*conn
 	latencies [][]time.Duration // by connection
-	end       time.Time         // of a repeated load
+	end       time.Time         // when no further request is sent; zero is never
 	next      atomic.Int64      // request of a load that sends each once
 	errs      atomic.Int64
 	firstErr  atomic.Pointer[error]
@@ -92,7 +96,9 @@ func Run(ctx context.Context, c Config) (Result, error) {
 	stop := context.AfterFunc(ctx, l.interrupt)
 	defer stop()
 	begun := time.Now()
-	l.end = begun.Add(c.Duration)
+	if d := max(c.Duration, c.Cut); d > 0 {
+		l.end = begun.Add(d)
+	}
 	var wg sync.WaitGroup
 	for i := range l.conns {
 		wg.Go(func() { l.run(i) }) // ends with the load, its first error or its limit
@@ -113,7 +119,7 @@ func (l *loader) run(conn int) {
 			return
 		}
 		begun := time.Now()
-		body, err := l.conns[conn].do(l.Requests[request])
+		body, err := l.ask(conn, request)
 		took := time.Since(begun)
 		if err == nil {
 			err = l.Check(conn, request, body)
@@ -127,13 +133,30 @@ func (l *loader) run(conn int) {
 	}
 }
 
+// ask sends a request, and again if that is wanted.
+func (l *loader) ask(conn, request int) (body []byte, err error) {
+	for try := 1; ; try++ {
+		var status statusError
+		if body, err = l.conns[conn].do(l.Requests[request]); try >= l.Tries || !errors.As(err, &status) || status.code < 500 {
+			return body, err
+		}
+		time.Sleep(time.Duration(try) * tryPause)
+	}
+}
+
+// tryPause is how long a request waits that is sent again, longer each time.
+const tryPause = 50 * time.Millisecond
+
 // pick returns the index of a connection's next request, or false at the end of the load.
 func (l *loader) pick(conn, sent int) (int, bool) {
+	if !l.end.IsZero() && time.Now().After(l.end) {
+		return 0, false
+	}
 	if l.Duration == 0 {
 		i := int(l.next.Add(1)) - 1
 		return i, i < len(l.Requests)
 	}
-	if sent >= maxRequests/l.Conns || time.Now().After(l.end) {
+	if sent >= maxRequests/l.Conns {
 		return 0, false
 	}
 	// A prime apart, so that connections walk the requests from places of their own.
