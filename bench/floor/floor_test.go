@@ -48,6 +48,8 @@ func TestFloor(t *testing.T) {
 		{"nop", `{"args":[]}`, "200 {}"},
 		{"increment", `{"args":[]}`, "404 no such action"},
 		{"increment", `{`, "400 bad body"},
+		{"put", `{"args":["hello"]}`, "200 {}"},
+		{"size", `{"args":[]}`, `200 {"output":5}`},
 	} {
 		if got := post("k1", tt.action, tt.body); got != tt.want {
 			t.Errorf("%s %s = %s, want %s", tt.action, tt.body, got, tt.want)
@@ -56,10 +58,10 @@ func TestFloor(t *testing.T) {
 	if err := w.close(); err != nil {
 		t.Fatal(err)
 	}
-	checkLog(t, path, callers*each)
+	checkLog(t, path, callers*each+1)
 }
 
-// checkLog reads the log: all records, and each key's counts in order.
+// checkLog reads the log: all records, and each key's counts in order. A record with a text counts nothing.
 func checkLog(t *testing.T, path string, want int) {
 	t.Helper()
 	b, err := os.ReadFile(path)
@@ -77,7 +79,13 @@ func checkLog(t *testing.T, path string, want int) {
 		if err := binary.Read(r, binary.LittleEndian, &n); err != nil {
 			t.Fatalf("record %d: %v", got, err)
 		}
-		if n != last[string(key)]+1 {
+		binary.Read(r, binary.LittleEndian, &length)
+		text := make([]byte, length)
+		io.ReadFull(r, text)
+		if string(text) != "" && string(text) != "hello" {
+			t.Fatalf("record %d has the text %q", got, text)
+		}
+		if n != last[string(key)]+uint64(1-len(text)/5) {
 			t.Fatalf("record %d: %s is %d after %d", got, key, n, last[string(key)])
 		}
 		last[string(key)] = n

@@ -44,12 +44,14 @@ func createLog(path string) (*groupLog, error) {
 }
 
 // append adds a record and returns a channel that is closed once the record is on disk.
-func (w *groupLog) append(key string, n int64) <-chan struct{} {
+func (w *groupLog) append(key string, n int64, text string) <-chan struct{} {
 	w.mu.Lock()
 	b := w.batch
 	b.records = binary.LittleEndian.AppendUint32(b.records, uint32(len(key)))
 	b.records = append(b.records, key...)
 	b.records = binary.LittleEndian.AppendUint64(b.records, uint64(n))
+	b.records = binary.LittleEndian.AppendUint32(b.records, uint32(len(text)))
+	b.records = append(b.records, text...)
 	w.mu.Unlock()
 	select {
 	case w.filled <- struct{}{}:

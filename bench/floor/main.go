@@ -1,8 +1,8 @@
 // Command floor is the least that a Go host could do for the requests that bench sends: net/http,
-// JSON, a map of counters and a log with group commit. A host is read as a fraction of it.
+// WebSockets, JSON, a map of counters and a log with group commit. A host is read as a fraction of it.
 //
 // It takes the same requests as a host, byte for byte, ignores their tokens, and keeps one promise
-// of a host's: the answer to an increment leaves after the increment is on disk. It owns no other
+// of a host's: the answer to what is stored leaves after it is on disk. It owns no other
 // idea: no actors, no turns, no isolation and no way to read its log again.
 package main
 
@@ -70,13 +70,50 @@ func run() error {
 
 // counters are all that the floor keeps.
 type counters struct {
-	log *groupLog
-	all sync.Map // key to *counter
+	log   *groupLog
+	all   sync.Map // key to *counter
+	rooms sync.Map // key to *room
 }
 
 type counter struct {
-	mu sync.Mutex // guards n, and orders its records in the log
-	n  int64
+	mu   sync.Mutex // guards n and text, and orders their records in the log
+	n    int64
+	text string
+}
+
+// counter finds or makes the counter of a key.
+func (cs *counters) counter(key string) *counter {
+	v, ok := cs.all.Load(key)
+	if !ok {
+		v, _ = cs.all.LoadOrStore(key, &counter{})
+	}
+	return v.(*counter)
+}
+
+// add adds to a counter and returns what it then is, with a channel that is closed once that is on disk.
+func (cs *counters) add(c *counter, key string, by int64) (int64, <-chan struct{}) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.n += by
+	return c.n, cs.log.append(key, c.n, "")
+}
+
+// put keeps a text, and returns such a channel.
+func (cs *counters) put(c *counter, key, text string) <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.text = text
+	return cs.log.append(key, c.n, text)
+}
+
+// wait returns false if the log failed.
+func (cs *counters) wait(synced <-chan struct{}) bool {
+	select {
+	case <-synced:
+		return true
+	case <-cs.log.failed:
+		return false
+	}
 }
 
 func newCounters(w *groupLog) http.Handler {
@@ -84,48 +121,64 @@ func newCounters(w *groupLog) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { reply(w, []byte(`{"status":"ok"}`)) })
 	mux.HandleFunc("POST /gateway/{name}/action/{action}", cs.act)
+	mux.HandleFunc("GET /gateway/{name}/connect", cs.connect)
 	return mux
 }
 
-// act answers an action: increment, get or nop.
+// act answers an action: nop, increment, get, put or size.
 func (cs *counters) act(w http.ResponseWriter, r *http.Request) {
 	var in struct {
-		Args []int64 `json:"args"`
+		Args []json.RawMessage `json:"args"`
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 64<<10))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil || json.Unmarshal(body, &in) != nil {
 		http.Error(w, "bad body", http.StatusBadRequest)
 		return
 	}
 	key := r.URL.Query().Get("rvt-key")
-	v, ok := cs.all.Load(key)
-	if !ok {
-		v, _ = cs.all.LoadOrStore(key, &counter{})
-	}
-	c := v.(*counter)
+	c := cs.counter(key)
+	var by int64
+	var text string
 	switch action := r.PathValue("action"); {
 	case action == "nop":
 		reply(w, []byte("{}"))
-		return
-	case action == "increment" && len(in.Args) == 1:
-		c.mu.Lock()
-		c.n += in.Args[0]
-		n := c.n
-		synced := cs.log.append(key, n)
-		c.mu.Unlock()
-		select {
-		case <-synced:
-			replyCount(w, n)
-		case <-cs.log.failed:
-			http.Error(w, "the log failed", http.StatusInternalServerError)
-		}
+	case action == "increment" && only(in.Args, &by):
+		n, synced := cs.add(c, key, by)
+		replyStored(w, cs.wait(synced), n)
+	case action == "put" && only(in.Args, &text):
+		replyStored(w, cs.wait(cs.put(c, key, text)), -1)
 	case action == "get":
 		c.mu.Lock()
 		n := c.n
 		c.mu.Unlock()
 		replyCount(w, n)
+	case action == "size":
+		c.mu.Lock()
+		n := len(c.text)
+		c.mu.Unlock()
+		replyCount(w, int64(n))
 	default:
 		http.Error(w, "no such action", http.StatusNotFound)
+	}
+}
+
+// maxBody is the most bytes of a request's body.
+const maxBody = 1 << 20
+
+// only reads the one argument that there must be.
+func only[T any](args []json.RawMessage, to *T) bool {
+	return len(args) == 1 && json.Unmarshal(args[0], to) == nil
+}
+
+// replyStored answers once something is on disk: with a count, or with nothing if it is negative.
+func replyStored(w http.ResponseWriter, ok bool, n int64) {
+	switch {
+	case !ok:
+		http.Error(w, "the log failed", http.StatusInternalServerError)
+	case n < 0:
+		reply(w, []byte("{}"))
+	default:
+		replyCount(w, n)
 	}
 }
 
