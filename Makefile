@@ -7,7 +7,7 @@ GUEST_ENV   = GOOS=wasip1 GOARCH=wasm
 PLUGINS     = examples/wasm/extism-as examples/wasm/extism-c examples/wasm/extism-rust
 BINDINGS    = examples/wasm/bindings-as examples/wasm/bindings-c examples/wasm/bindings-rust
 
-.PHONY: check test race fuzz bench bench-turn bench-wire generate deps strace crash soak model attack overload wasm guests density figures types clients web schedules dist edge
+.PHONY: check test race fuzz bench bench-turn bench-wire bench-peers generate deps strace crash soak model attack overload wasm guests density figures types clients web schedules dist edge
 
 # test passes everything: checks, all tests, the race detector where there is concurrency, and the
 # guests of other languages built again from their source, what the host writes compiled, and clients.
@@ -30,7 +30,7 @@ row-rest:
 check:
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "gofmt: $$unformatted"; exit 1; }
 	go vet ./...
-	$(GUEST_ENV) go vet ./guest-sdk ./guest-sdk/testguests/... ./examples/wasm/... ./bench/room ./e2e/density/guest
+	$(GUEST_ENV) go vet ./guest-sdk ./guest-sdk/testguests/... ./examples/wasm/... ./bench/guest ./e2e/density/guest
 	GOOS=darwin GOARCH=arm64 go vet ./cmd/host
 	go vet -tags figures ./sandbox
 	go run $(STATICCHECK) ./...
@@ -51,7 +51,7 @@ wasm: guests
 
 # guests builds the committed guests of other languages again.
 guests: deps
-	for guest in $(PLUGINS) $(BINDINGS); do $(MAKE) -C $$guest || exit 1; done
+	for guest in $(PLUGINS) $(BINDINGS) bench/guest-as; do $(MAKE) -C $$guest || exit 1; done
 
 # clients drives a host with Rivet's published client, in each of its encodings.
 clients: deps
@@ -132,11 +132,19 @@ figures:
 bench:
 	go run ./bench -out bench.md -json bench.jsonl
 
-# bench-wire measures connections and broadcasts beside workerd, which it installs, and writes docs/wire-figures.md. It
-# takes some seven minutes of a machine that does nothing else.
+# bench-wire measures connections and broadcasts beside the floor and workerd, which it installs. It takes some eight
+# minutes of a machine that does nothing else.
 bench-wire: deps
 	$(MAKE) -C bench/peers/workerd
-	go run ./bench -wire -dur 1500ms -warm 300ms -out docs/wire-figures.md
+	go run ./bench -form wire -dur 1500ms -warm 300ms -out bench.md -json bench.jsonl
+
+# bench-peers measures everything beside the floor, workerd and Rivet's engine, which it installs (520 MB), and writes
+# docs/benchmarks.md. A peer that is not there or fails is said there. It takes some twenty minutes of a machine that does nothing else.
+bench-peers: deps
+	-$(MAKE) -C bench/peers/workerd
+	-$(MAKE) -C bench/peers/rivet
+	mkdir -p docs/charts
+	go run ./bench -form peers -dur 700ms -warm 150ms -out docs/benchmarks.md -charts docs/charts -json bench.jsonl
 
 # bench-turn measures turns without HTTP; add BENCHFLAGS=-cpuprofile=cpu.prof for a profile.
 bench-turn:

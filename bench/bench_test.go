@@ -1,13 +1,13 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"regexp"
-	"runtime"
+	"reflect"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -54,7 +54,7 @@ func TestParseCount(t *testing.T) {
 		want int64 // -1 means an error
 	}{
 		{`{"output":17}`, 17}, {"{\"output\":0}\n", 0},
-		{`{"output":}`, -1}, {`{"output":-1}`, -1}, {`{"output":1.5}`, -1}, {`{"output":1`, -1}, {`{}`, -1}, {"", -1},
+		{`{"output":}`, -1}, {`{"output":-2}`, -1}, {`{"output":1.5}`, -1}, {`{"output":1`, -1}, {`{}`, -1}, {"", -1},
 	}
 	for _, tt := range tests {
 		got, err := parseCount([]byte(tt.in))
@@ -89,37 +89,27 @@ func TestSample(t *testing.T) {
 	}
 }
 
-func TestMarkdown(t *testing.T) {
-	o := options{runs: 3, dur: time.Second, newActors: 1, first: 1, only: regexp.MustCompile("^health$")}
-	m := machine{Time: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Cores: 2, CPU: "cpu", OS: "linux/amd64", Go: "go1", Commit: "c", Sync: 0.5}
-	var results []result
-	for i, rate := range []float64{1000, 2000, 4000} {
-		results = append(results,
-			result{Workload: "health", Target: "floor", Run: i, Rate: rate, P50: 1, P99: 2, CPU: 1e-5, RSS: 10},
-			result{Workload: "health", Target: "ours", Run: i, Rate: rate / 2, P50: 2, P99: 3, CPU: 3e-5, RSS: 20})
+func TestParseMetrics(t *testing.T) {
+	got := parseMetrics("# HELP a b\n# TYPE a counter\na 3\nb{c=\"d e}\"} 1.5\nb{c=\"f\"} 2\n\nnonsense\n")
+	if want := map[string]float64{"a": 3, "b": 3.5}; !reflect.DeepEqual(got, want) {
+		t.Errorf("parseMetrics = %v, want %v", got, want)
 	}
-	results[5].Errors, results[5].Rate = 1, 7 // the ours of the last run: it enters nothing but the errors
-	var b strings.Builder
-	if err := writeMarkdown(&b, o, m, results); err != nil {
-		t.Fatal(err)
-	}
-	for _, want := range []string{
-		"2026-01-02 03:04 UTC · commit c · go1 · linux/amd64 · 2 cores",
-		"load average unknown; append of 4 KiB with fsync 0.500 ms. 3 runs of 1s",
-		"| health ping, 32 connections | floor | 2000 (1000–4000) | 1.00 (1.00–1.00) | 2.00 (2.00–2.00) | 10.0 (10.0–10.0) | 10.0 (10.0–10.0) | – | – | – | 0 |\n",
-		"|  | ours | 500 (500–1000) | 2.00 (2.00–2.00) | 3.00 (3.00–3.00) | 30.0 (30.0–30.0) | 20.0 (20.0–20.0) | 0.500 (0.500–0.500) | 2.00 (2.00–2.00) | 3.00 (3.00–3.00) | 1 |\n",
-	} {
-		if !strings.Contains(b.String(), want) {
-			t.Errorf("no %q in\n%s", want, b.String())
+}
+
+func TestParseOptions(t *testing.T) {
+	for _, args := range []string{"-form other", "-runs 0", "-dur 0s", "-only (", "more"} {
+		if _, err := parseOptions(strings.Fields(args)); err == nil {
+			t.Errorf("%s is taken", args)
 		}
+	}
+	o, err := parseOptions([]string{"-form", "wire"})
+	if err != nil || !reflect.DeepEqual(o.kinds, []string{kindFloor, kindWorkerd, kindHost}) {
+		t.Errorf("%+v, %v", o, err)
 	}
 }
 
 // A server that answers well and forgets is found out.
-func TestMeasure(t *testing.T) {
-	if runtime.GOOS != "linux" {
-		t.Skip("a process's usage is read from /proc")
-	}
+func TestAsk(t *testing.T) {
 	tests := []struct {
 		name    string
 		count   func(asked int64) int64 // what an increment answers
@@ -127,11 +117,10 @@ func TestMeasure(t *testing.T) {
 		wantErr string
 	}{
 		{name: "right", count: func(n int64) int64 { return n }, get: func(n int64) int64 { return n }},
-		{name: "an increment is lost", count: func(n int64) int64 { return n }, get: func(n int64) int64 { return n - 1 }, wantErr: "in sum after"},
+		{name: "an increment is lost", count: func(n int64) int64 { return n }, get: func(n int64) int64 { return n - 1 }, wantErr: "in sum"},
 		{name: "a count does not grow", count: func(n int64) int64 { return min(n, 5) }, get: func(n int64) int64 { return n }, wantErr: "returned 5 after 5"},
 	}
 	o := options{dur: 20 * time.Millisecond, warm: time.Millisecond}
-	w := workload{name: "increment", action: "increment", actors: 1, conns: 2}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			var n atomic.Int64
@@ -143,34 +132,55 @@ func TestMeasure(t *testing.T) {
 				fmt.Fprintf(w, `{"output":%d}`, tt.count(n.Add(1)))
 			}))
 			defer s.Close()
-			r, err := measure(t.Context(), o, target{name: "t", addr: s.Listener.Addr().String(), pid: os.Getpid(), actor: "counter"}, w, 0)
+			to := target{server: &server{kind: kindFloor, addr: s.Listener.Addr().String(), pid: os.Getpid()}, name: "t", actors: all("counter", "increment get")}
+			r := result{Workload: "increment"}
+			err := ask{action: "increment", actors: 1, conns: 2}.measure(t.Context(), o, to, 0, &r)
 			if tt.wantErr == "" {
 				if err != nil || r.Errors != 0 || r.Requests == 0 || r.P50 <= 0 || r.P99 < r.P50 || r.RSS <= 0 {
 					t.Errorf("measure = %+v, %v", r, err)
 				}
 				return
 			}
-			if err == nil || !strings.Contains(err.Error(), tt.wantErr) || r.Errors == 0 || r.Error == "" {
+			if err == nil || !strings.Contains(err.Error(), tt.wantErr) {
 				t.Errorf("measure = %+v, %v; want an error with %q", r, err, tt.wantErr)
 			}
 		})
 	}
 }
 
-// The servers take turns, and a run that fails spoils none of the others.
+// script is a load that does what it is told.
+type script func(t target, run int) error
+
+func (s script) measure(_ context.Context, _ options, t target, run int, _ *result) error {
+	return s(t, run)
+}
+
+// The servers take turns, a run that fails spoils none of the others, and a peer that fails twice is left alone.
 func TestTakeTurns(t *testing.T) {
 	var order []string
-	results, err := takeTurns(t.Context(), 2, []string{"w"}, []string{"a", "b"}, func(w, s string, run int) (result, error) {
-		order = append(order, fmt.Sprint(w, s, run))
-		if s == "b" && run == 0 {
-			return result{Workload: w, Target: s, Errors: 1}, errors.New("wrong answer")
+	fails := func(t target, run int) error {
+		order = append(order, fmt.Sprint(t.name, run))
+		if t.peer() || t.name == "b" && run == 0 {
+			return errors.New("wrong answer")
 		}
-		return result{Workload: w, Target: s, Run: run}, nil
-	})
-	if got, want := strings.Join(order, " "), "wa0 wb0 wa1 wb1"; got != want {
+		return nil
+	}
+	restarts := 0
+	peer := &server{kind: kindRivet, pid: os.Getpid(), start: func(context.Context) (*process, error) {
+		restarts++
+		return nil, errors.New("it does not start")
+	}}
+	of := func(s *server, name string) target { return target{server: s, name: name, actors: all("x", "nop")} }
+	targets := []target{of(&server{kind: kindFloor, pid: os.Getpid()}, "a"), of(peer, "p"), of(&server{kind: kindHost, pid: os.Getpid()}, "b")}
+	list := []workload{{name: "w", action: "nop", measurer: script(fails)}, {name: "not theirs", action: "say", measurer: script(fails)}}
+	results, err := takeTurns(t.Context(), options{runs: 3}, list, targets)
+	if got, want := strings.Join(order, " "), "a0 p0 b0 a1 p1 b1 a2 b2"; got != want {
 		t.Errorf("order %s, want %s", got, want)
 	}
-	if len(results) != 4 || err == nil || !strings.Contains(err.Error(), "1 of 4 runs failed") {
+	if len(results) != 8 || err == nil || !strings.Contains(err.Error(), "1 of 8 runs failed") {
 		t.Errorf("%d results, %v", len(results), err)
+	}
+	if restarts != 1 {
+		t.Errorf("the peer was started %d times more", restarts)
 	}
 }

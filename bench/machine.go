@@ -23,6 +23,9 @@ type machine struct {
 	Commit string    `json:"commit"`
 	Load   string    `json:"load_average,omitempty"` // of 1, 5 and 15 minutes, before the run
 	Sync   float64   `json:"sync_p50_ms"`            // to append 4 KiB and sync, before the run
+
+	Took     time.Duration `json:"took"`
+	Versions []string      `json:"versions,omitempty"` // of the peers
 }
 
 func describeMachine(ctx context.Context, dir string) (machine, error) {

@@ -1,10 +1,11 @@
-// Command bench measures a host beside the floor: the least that a Go program could do for the same
-// requests on the same machine. See README.md for how to read what it prints.
+// Command bench measures a host beside other servers: the floor, which is the least that a Go program could do for the
+// same requests on the same machine, workerd's Durable Objects and Rivet's engine. See README.md for how to read what
+// it prints.
 //
-// It owns the run: it builds and starts both servers, loads them in turn, and stops them and
-// removes their data however the run ends. Package load asks, command floor is the other server,
+// It owns the run: it builds and starts the servers, loads them in turn, and stops them and
+// removes their data however the run ends. Package load asks, command floor is another server,
 // package inprocess measures without HTTP. Its one invariant: a number is printed only for answers
-// that were checked, and a run with any error exits 1.
+// that were checked, and a run with any error of the host or the floor exits 1.
 package main
 
 import (
@@ -23,29 +24,44 @@ import (
 
 // options are the command line.
 type options struct {
-	runs             int
-	dur, warm        time.Duration
-	newActors, first int
-	wire             bool
-	only             *regexp.Regexp
-	dir              string
-	jsonFile, out    string
+	form
+	runs                   int
+	dur, warm              time.Duration
+	newActors, first, live int
+	only                   *regexp.Regexp
+	dir                    string
+	jsonFile, out, charts  string
+}
+
+// form is what is measured: on which servers, and which tables.
+type form struct {
+	name   string
+	kinds  []string
+	tables []string
+}
+
+var forms = []form{
+	{"http", []string{kindFloor, kindHost}, []string{"actions", "increments", "births"}},
+	{"wire", []string{kindFloor, kindWorkerd, kindHost}, []string{"sockets", "broadcasts"}},
+	{"peers", order, []string{"actions", "increments", "births", "wakes", "calls", "stores", "sockets", "broadcasts", "schedules", "uploads", "memory"}},
 }
 
 func parseOptions(args []string) (options, error) {
 	var o options
-	var only string
+	var only, name string
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
+	f.StringVar(&name, "form", "http", "http: requests, beside the floor; wire: connections and broadcasts, beside workerd, too; peers: everything, beside Rivet's engine, too")
 	f.IntVar(&o.runs, "runs", 5, "runs of each workload on each server")
 	f.DurationVar(&o.dur, "dur", 3*time.Second, "length of a run of a repeated workload, at most 1m")
 	f.DurationVar(&o.warm, "warm", 500*time.Millisecond, "load before each of them that is not measured")
-	f.IntVar(&o.newActors, "new", 10_000, "actors of the workload that makes actors")
-	f.IntVar(&o.first, "first", 300, "actors of the workload that makes them one after the other")
-	f.BoolVar(&o.wire, "wire", false, "connections and broadcasts beside workerd, in the place of requests beside the floor")
+	f.IntVar(&o.newActors, "new", 10_000, "actors of the workload that makes actors, at most")
+	f.IntVar(&o.first, "first", 300, "actors of the workload that makes them one after the other, at most")
+	f.IntVar(&o.live, "live", 1000, "actors of the workload that measures memory")
 	f.StringVar(&only, "only", "", "regular expression; workloads whose name it does not match are left out")
 	f.StringVar(&o.dir, "dir", "", "folder on the disk to measure; empty is the system's for temporary files")
 	f.StringVar(&o.jsonFile, "json", "", "file for JSON lines: the machine, then each run")
 	f.StringVar(&o.out, "out", "", "file for the markdown that is printed")
+	f.StringVar(&o.charts, "charts", "", "folder for a chart of each table, beside the file of the markdown")
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}
@@ -53,11 +69,18 @@ func parseOptions(args []string) (options, error) {
 	if o.only, err = regexp.Compile(only); err != nil {
 		return o, err
 	}
+	for _, known := range forms {
+		if known.name == name {
+			o.form = known
+		}
+	}
 	switch {
 	case f.NArg() > 0:
 		return o, fmt.Errorf("unexpected argument %q", f.Arg(0))
-	case o.runs < 1, o.newActors < 1, o.first < 1, o.dur <= 0, o.warm < 0:
-		return o, errors.New("-runs, -new, -first and -dur are at least 1, -warm is not negative")
+	case o.kinds == nil:
+		return o, fmt.Errorf("-form is http, wire or peers, not %q", name)
+	case o.runs < 1, o.newActors < 1, o.first < 1, o.live < 1, o.dur <= 0, o.warm < 0:
+		return o, errors.New("-runs, -new, -first, -live and -dur are at least 1, -warm is not negative")
 	}
 	return o, nil
 }
@@ -81,6 +104,9 @@ func main() {
 
 // run is the whole command. What was measured before a failure is printed, too.
 func run(ctx context.Context, o options) (err error) {
+	if err := raiseFiles(); err != nil {
+		return err
+	}
 	tmp, err := os.MkdirTemp(o.dir, "vivarium-bench-")
 	if err != nil {
 		return err
@@ -90,50 +116,22 @@ func run(ctx context.Context, o options) (err error) {
 	if err != nil {
 		return err
 	}
-	if o.wire {
-		return runWire(ctx, o, m, tmp)
-	}
-	s, err := startServers(ctx, tmp)
-	defer func() { err = errors.Join(err, s.stop()) }() // before the data is removed
+	f, err := startFleet(ctx, tmp, o.kinds)
+	defer func() { err = errors.Join(err, f.stop()) }() // before the data is removed
 	if err != nil {
 		return err
 	}
-	results, err := takeTurns(ctx, o.runs, workloads(o), s.targets, func(w workload, t target, run int) (result, error) {
-		return measure(ctx, o, t, w, run)
-	})
-	var page strings.Builder
-	return errors.Join(err, writeMarkdown(&page, o, m, results), report(o, m, results, page.String()))
-}
-
-// takeTurns runs each workload on each server in turn, so that what else the machine does falls
-// on all of them alike. A failed run is a result, and an error at the end.
-func takeTurns[W, T any](ctx context.Context, runs int, workloads []W, targets []T, measure func(W, T, int) (result, error)) ([]result, error) {
-	var results []result
-	failed := 0
-	for _, w := range workloads {
-		for i := range runs {
-			for _, t := range targets {
-				r, err := measure(w, t, i)
-				if ctx.Err() != nil {
-					return results, errors.New("stopped")
-				}
-				if err != nil {
-					failed++
-					fmt.Fprintf(os.Stderr, "bench: %s on %s, run %d: %v\n", r.Workload, r.Target, i, err)
-				}
-				results = append(results, r)
-			}
-		}
-		fmt.Fprintf(os.Stderr, "bench: %s done\n", results[len(results)-1].Workload)
+	begun := time.Now()
+	results, err := takeTurns(ctx, o, workloads(o), f.targets)
+	m.Took = time.Since(begun).Round(time.Second)
+	for _, s := range f.servers {
+		m.Versions = append(m.Versions, s.version)
 	}
-	if failed > 0 {
-		return results, fmt.Errorf("%d of %d runs failed", failed, len(results))
-	}
-	return results, nil
+	return errors.Join(err, report(o, m, results, f.missing))
 }
 
 // report prints the page and writes the files that were asked for.
-func report(o options, m machine, results []result, page string) error {
+func report(o options, m machine, results []result, missing []string) error {
 	var errs []error
 	write := func(path string, f func(io.Writer) error) {
 		if path == "" {
@@ -146,9 +144,13 @@ func report(o options, m machine, results []result, page string) error {
 		}
 		errs = append(errs, f(file), file.Close())
 	}
-	markdown := func(w io.Writer) error { _, err := io.WriteString(w, page); return err }
+	text := page(o, m, results, missing)
+	markdown := func(w io.Writer) error { _, err := io.WriteString(w, text); return err }
 	errs = append(errs, markdown(os.Stdout))
 	write(o.out, markdown)
 	write(o.jsonFile, func(w io.Writer) error { return writeJSON(w, m, results) })
+	for name, svg := range chartsOf(o, results) {
+		write(strings.TrimSuffix(o.charts, "/")+"/"+name+".svg", func(w io.Writer) error { _, err := io.WriteString(w, svg); return err })
+	}
 	return errors.Join(errs...)
 }

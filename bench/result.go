@@ -13,6 +13,7 @@ import (
 type result struct {
 	Workload  string  `json:"workload"`
 	Target    string  `json:"target"`
+	Kind      string  `json:"kind"`
 	Run       int     `json:"run"`
 	Requests  int     `json:"requests"`
 	Seconds   float64 `json:"seconds"`
@@ -22,7 +23,10 @@ type result struct {
 	Max       float64 `json:"max_ms"`
 	CPU       float64 `json:"server_cpu_seconds_per_request"`
 	ClientCPU float64 `json:"client_cpu_seconds_per_request"`
-	RSS       float64 `json:"server_rss_mib"` // at the end of the run
+	RSS       float64 `json:"server_rss_mib"`      // at the end of the run
+	Groups    float64 `json:"commits_per_request"` // transactions of a host, each synced once
+	Memory    float64 `json:"memory_kib_per_actor"`
+	Actors    int     `json:"live_actors"` // that this is of
 	Errors    int     `json:"errors"`
 	Error     string  `json:"error,omitempty"` // the first
 }

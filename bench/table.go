@@ -1,9 +1,7 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
-	"io"
 	"math"
 	"slices"
 	"strconv"
@@ -47,43 +45,13 @@ func number(x float64) string {
 	return strconv.FormatFloat(x, 'f', digits, 64)
 }
 
-// writeMarkdown writes the machine and a table with a row for each workload on each target.
-func writeMarkdown(w io.Writer, o options, m machine, results []result) error {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s · commit %s · %s · %s · %d cores, shared with the client · %s\n\n", m.Time.Format("2006-01-02 15:04 MST"), m.Commit, m.Go, m.OS, m.Cores, m.CPU)
-	fmt.Fprintf(&b, "Before the run: load average %s; append of 4 KiB with fsync %s ms. %d runs of %v, interleaved; each cell is the median (least–most) of the runs.\n\n",
-		cmp.Or(m.Load, "unknown"), number(m.Sync), o.runs, o.dur)
-	writeHead(&b, "requests", "request", "floor")
-	for _, wl := range workloads(o) {
-		writeRows(&b, wl.title, rowsOf(wl.name, results))
-	}
-	_, err := io.WriteString(w, b.String())
-	return err
-}
-
-// writeHead begins a table of what is counted, each row beside the base's.
-func writeHead(b *strings.Builder, what, each, base string) {
-	fmt.Fprintf(b, "| workload | server | %s/s | p50 ms | p99 ms | CPU µs/%s | RSS MiB | ÷ %s: %[1]s/s | ÷ %[3]s: p50 | ÷ %[3]s: CPU | errors |\n", what, each, base)
-	b.WriteString("|---|---|---|---|---|---|---|---|---|---|---|\n")
-}
-
-// writeRows writes a workload's rows, of which the first is the base.
-func writeRows(b *strings.Builder, title string, rows []row) {
-	for i, r := range rows {
-		if i > 0 {
-			title = ""
-		}
-		fmt.Fprintf(b, "| %s | %s\n", title, r.cells(rows[0]))
-	}
-}
-
 // row is the runs of a workload on one target, by run.
 type row struct {
-	target string
-	runs   []result
+	target, kind string
+	runs         []result
 }
 
-// rowsOf collects a workload's rows in the order in which the targets came: the base is first.
+// rowsOf collects a workload's rows in the order in which the targets came.
 func rowsOf(workload string, results []result) []row {
 	var rows []row
 	for _, r := range results {
@@ -93,26 +61,12 @@ func rowsOf(workload string, results []result) []row {
 		i := slices.IndexFunc(rows, func(o row) bool { return o.target == r.Target })
 		if i < 0 {
 			i = len(rows)
-			rows = append(rows, row{target: r.Target})
+			rows = append(rows, row{target: r.Target, kind: r.Kind})
 		}
 		rows[i].runs = append(rows[i].runs, r)
 	}
+	slices.SortStableFunc(rows, func(a, b row) int { return slices.Index(order, a.kind) - slices.Index(order, b.kind) })
 	return rows
-}
-
-func (r row) cells(base row) string {
-	micros := func(r result) float64 { return r.CPU * 1e6 }
-	rate := func(r result) float64 { return r.Rate }
-	p50 := func(r result) float64 { return r.P50 }
-	cells := []string{
-		r.target, r.of(rate).String(), r.of(p50).String(),
-		r.of(func(r result) float64 { return r.P99 }).String(),
-		r.of(micros).String(),
-		r.of(func(r result) float64 { return r.RSS }).String(),
-		r.over(base, rate).String(), r.over(base, p50).String(), r.over(base, micros).String(),
-		strconv.Itoa(r.errors()),
-	}
-	return strings.Join(cells, " | ") + " |"
 }
 
 // of is the spread of a number over the runs without an error.
@@ -126,7 +80,7 @@ func (r row) of(f func(result) float64) spread {
 	return spreadOf(values)
 }
 
-// over is the spread of the ratio to the base, each run to the base's run beside it: what else
+// over is the spread of the ratio to a base, each run to the base's run beside it: what else
 // the machine did then is in both. The base itself has none.
 func (r row) over(base row, f func(result) float64) spread {
 	var ratios []float64
@@ -140,10 +94,126 @@ func (r row) over(base row, f func(result) float64) spread {
 	return spreadOf(ratios)
 }
 
-func (r row) errors() int {
-	n := 0
+// errors says how many runs failed, and why the first did.
+func (r row) errors() string {
+	n, why := 0, ""
 	for _, x := range r.runs {
-		n += x.Errors
+		if x.Errors > 0 {
+			n++
+			if why == "" {
+				why = x.Error
+			}
+		}
 	}
-	return n
+	if n == 0 {
+		return "0"
+	}
+	return fmt.Sprintf("%d of %d runs: %s", n, len(r.runs), cell(why))
+}
+
+// maxCell bounds a text from a server within a table, in runes.
+const maxCell = 100
+
+// cell is a text as a cell of a table.
+func cell(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r < ' ' || strings.ContainsRune("|`<>*_[]", r) {
+			return ' '
+		}
+		return r
+	}, s)
+	if r := []rune(s); len(r) > maxCell {
+		s = string(r[:maxCell]) + "…"
+	}
+	return strings.TrimSpace(s)
+}
+
+// baseOf is the first row of a kind; without one, a row without runs.
+func baseOf(kind string, rows []row) row {
+	for _, r := range rows {
+		if r.kind == kind {
+			return r
+		}
+	}
+	return row{}
+}
+
+// Numbers of a result.
+func rate(r result) float64   { return r.Rate }
+func p50(r result) float64    { return r.P50 }
+func p99(r result) float64    { return r.P99 }
+func micros(r result) float64 { return r.CPU * 1e6 }
+func groups(r result) float64 { return r.Groups }
+func kib(r result) float64    { return r.Memory }
+
+// column is one of a table.
+type column struct {
+	title string
+	cell  func(r row, all []row) string
+}
+
+// of is a column of a number.
+func of(title string, f func(result) float64) column {
+	return column{title, func(r row, _ []row) string { return r.of(f).String() }}
+}
+
+// over is a column of the ratio of a number to that of a kind of server.
+func over(kind, what string, f func(result) float64) column {
+	return column{"÷ " + kind + ": " + what, func(r row, all []row) string { return r.over(baseOf(kind, all), f).String() }}
+}
+
+// table is one of the page.
+type table struct {
+	name, title, text string
+	chart             func(result) float64
+	unit              string // of the chart
+	columns           []column
+}
+
+// asked are the columns of a load that is repeated.
+func asked(what, each string, more ...column) []column {
+	return append([]column{of(what+"/s", rate), of("p50 ms", p50), of("p99 ms", p99), of("CPU µs/"+each, micros), over(kindFloor, what+"/s", rate), over(kindWorkerd, what+"/s", rate)}, more...)
+}
+
+var syncs = column{"commits/action", func(r row, _ []row) string {
+	if r.kind != kindHost {
+		return "–"
+	}
+	return r.of(groups).String()
+}}
+
+var tables = []table{
+	{"actions", "Requests over HTTP", "", rate, "requests/s", asked("requests", "request")},
+	{"increments", "Durable increments over HTTP", "A commit is one sync of the disk; what it is for each action that was acknowledged, says how many share one.", rate, "actions/s", asked("actions", "action", syncs)},
+	{"births", "New actors", "Within 3 s at the most: who makes fewer by then has made fewer.", rate, "actors/s", asked("actors", "actor")},
+	{"wakes", "Waking", "The actors were told to sleep; workerd's were left alone for 13 s, and it evicts what was idle for 10. Each answer says that nothing was asked since the wake; of AssemblyScript the host's count says it.", p50, "ms, p50", []column{of("p50 ms", p50), of("p99 ms", p99), of("CPU µs/wake", micros), over(kindWorkerd, "p50", p50)}},
+	{"calls", "Actors that ask actors", "The one that is asked changes nothing. A hundred are asked at once by the peers, and one after the other within a turn by ours.", rate, "requests/s", asked("requests", "request")},
+	{"stores", "KV writes", "Each on disk when it is answered.", rate, "writes/s", asked("writes", "write", syncs)},
+	{"sockets", "Actions over WebSockets", "", rate, "actions/s", asked("actions", "action", syncs)},
+	{"broadcasts", "Broadcasts", "", rate, "deliveries/s", asked("deliveries", "delivery")},
+	{"schedules", "Schedules", "The rate is of all that were made within 3 s, from the moment at which they were due until the last one ran; p50 and p99 are how late they were by the clock of their actors.", rate, "runs/s", []column{of("runs/s", rate), of("late, p50 ms", p50), of("late, p99 ms", p99), over(kindWorkerd, "runs/s", rate)}},
+	{"uploads", "Upload", "One that the host has never seen, compiled and metered; the others take no uploads.", p50, "ms", []column{of("ms", p50)}},
+	{"memory", "Memory of live actors", "What a server that was just started has more of the machine's memory after the actors than before, pages that instances share counted once, divided by those that live.", kib, "KiB/actor", []column{of("KiB/actor", kib), {"live actors", func(r row, _ []row) string { return r.of(func(x result) float64 { return float64(x.Actors) }).String() }}, over(kindWorkerd, "KiB", kib)}},
+}
+
+// write writes a table with a row for each workload on each target.
+func (t table) write(b *strings.Builder, list []workload, results []result) {
+	titles := []string{"workload", "server"}
+	for _, c := range t.columns {
+		titles = append(titles, c.title)
+	}
+	titles = append(titles, "errors")
+	fmt.Fprintf(b, "| %s |\n|%s\n", strings.Join(titles, " | "), strings.Repeat("---|", len(titles)))
+	for _, w := range list {
+		title := w.title
+		rows := rowsOf(w.name, results)
+		for _, r := range rows {
+			cells := []string{title, r.target}
+			for _, c := range t.columns {
+				cells = append(cells, c.cell(r, rows))
+			}
+			fmt.Fprintf(b, "| %s |\n", strings.Join(append(cells, r.errors()), " | "))
+			title = ""
+		}
+	}
 }

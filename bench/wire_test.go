@@ -72,54 +72,73 @@ func TestCodecReads(t *testing.T) {
 	}
 }
 
-// hostLines starts a host with the guests, as a line for each encoding.
-func hostLines(t *testing.T) []line {
+// hostTargets starts a host with the guests, as the targets of a run.
+func hostTargets(t *testing.T) []target {
 	t.Helper()
 	k := testkit.Start(t, testkit.Options{Dir: filepath.Join("..", "examples", "wasm", "counter")})
-	k.Install("room", testkit.Build(t, "room"))
-	var lines []line
-	for _, e := range encodings {
-		lines = append(lines, line{name: e, addr: strings.TrimPrefix(k.URL(), "http://"), pid: os.Getpid(), codec: codecOf(e), paths: hostPaths})
+	k.Install("bench", testkit.Build(t, "guest"))
+	wasm, err := os.ReadFile(filepath.Join("guest-as", "bench.wasm"))
+	if err != nil {
+		t.Fatal(err)
 	}
-	return lines
+	k.Install("bench-as", wasm)
+	s := &server{kind: kindHost, addr: strings.TrimPrefix(k.URL(), "http://"), pid: os.Getpid()}
+	list := []target{{server: s, name: "host, Go", actors: goActors()}, {server: s, name: "host, AssemblyScript", actors: asActors()}}
+	for _, e := range encodings {
+		list = append(list, target{server: s, name: "host, Go, " + e, actors: goActors(), codec: codecOf(e)})
+	}
+	return append(list, target{server: s, name: "host, AssemblyScript, json", actors: asActors(), codec: codecOf("json")})
 }
 
-// Every workload runs on the host, in every encoding.
-func TestTalks(t *testing.T) {
-	lines := hostLines(t)
-	o := options{dur: 10 * time.Millisecond, warm: 2 * time.Millisecond, only: regexp.MustCompile("")}
-	for _, w := range talks(o) {
-		w.conns, w.subscribers = min(w.conns, 4), min(w.subscribers, 20)
-		for _, l := range lines {
-			r, err := w.load(t.Context(), o, l, 0, &result{})
-			if err != nil || r.Requests == 0 || r.Errors != 0 {
-				t.Errorf("%s, %s: %d requests, %d errors, %v", w.name, l.name, r.Requests, r.Errors, err)
+// Every workload runs on the host, with each guest and in each encoding, but those that start the process again, upload
+// to it or wait for moments.
+func TestWorkloads(t *testing.T) {
+	targets := hostTargets(t)
+	o := options{form: forms[len(forms)-1], runs: 1, dur: 10 * time.Millisecond, warm: 2 * time.Millisecond, newActors: 20, first: 5, only: regexp.MustCompile("")}
+	for _, w := range workloads(o) {
+		switch m := w.measurer.(type) {
+		case ask:
+			m.actors, m.conns, m.others = min(m.actors, 8), min(m.conns, 4), min(m.others, 3)
+			w.measurer = m
+		case talk:
+			m.conns, m.subscribers = min(m.conns, 4), min(m.subscribers, 20)
+			w.measurer = m
+		default:
+			continue
+		}
+		for _, to := range targets {
+			if !w.fits(to) {
+				continue
+			}
+			r := result{Workload: w.name}
+			if err := w.measure(t.Context(), o, to, 0, &r); err != nil || r.Requests == 0 || r.Errors != 0 {
+				t.Errorf("%s, %s: %d requests, %d errors, %v", w.name, to.name, r.Requests, r.Errors, err)
 			}
 		}
 	}
-	bad := lines[0]
-	bad.paths = map[string]string{"counter": "/gateway/nobody/connect?rvt-method=get&rvt-key=%s"}
-	if _, err := bad.dial(t.Context(), "counter", "k", false); err == nil || !strings.Contains(err.Error(), "no Init") {
+	wakes(t, targets[:2])
+	bad := targets[2]
+	bad.actors = all("nobody", "nop")
+	if _, err := bad.dial(t.Context(), "nop", "k", false); err == nil || !strings.Contains(err.Error(), "no Init") {
 		t.Errorf("an actor that is not there: %v", err)
 	}
 }
 
-func TestWireTables(t *testing.T) {
-	o := options{runs: 1, dur: time.Second, only: regexp.MustCompile("^(nop|broadcast-100)$")}
-	var results []result
-	for _, w := range []string{"nop", "broadcast-100"} {
-		for i, name := range []string{"workerd, json", "host, bare"} {
-			results = append(results, result{Workload: w, Target: name, Rate: float64(1000 * (i + 1)), P50: 1, P99: 2, CPU: 1e-5, RSS: 10})
+// wakes wants an actor that was told to rest to be woken, and to say so.
+func wakes(t *testing.T, targets []target) {
+	t.Helper()
+	o := options{runs: 2}
+	for _, to := range targets {
+		to.server = &server{kind: kindFloor, addr: to.addr, pid: to.pid} // the metrics of this host are not asked
+		w := wake{actors: 3}
+		if err := w.prepare(t.Context(), o, to); err != nil {
+			t.Fatal(err)
 		}
-	}
-	page := wireTables(o, machine{OS: "linux/amd64"}, "workerd 1", results)
-	for _, want := range []string{
-		"# Connections and broadcasts, measured\n", " · workerd 1 · ", "| workload | server | deliveries/s |",
-		"|  | host, bare | 2000 | 1.00 | 2.00 | 10.0 | 10.0 | 2.00 | 1.00 | 1.00 | 0 |\n",
-		"| broadcast to 100 sockets, one message in flight | workerd, json | 1000 | 1.00 | 2.00 | 10.0 | 10.0 | – | – | – | 0 |\n",
-	} {
-		if !strings.Contains(page, want) {
-			t.Errorf("no %q in\n%s", want, page)
+		for run := range o.runs {
+			r := result{}
+			if err := w.measure(t.Context(), o, to, run, &r); err != nil || r.Requests != 3 {
+				t.Errorf("%s, run %d: %d woke, %v", to.name, run, r.Requests, err)
+			}
 		}
 	}
 }

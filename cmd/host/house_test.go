@@ -31,7 +31,7 @@ var may = map[string][]string{
 	"examples":      {"guest-sdk", "hostfuncs/abi"},
 	"cmd/host":      {"api", "client", "actors", "sandbox", "hostfuncs", "tenants", "kv", "hostfuncs/abi", "guest-sdk/guestbuild", "logtext", ".", "internal/stats"},
 	"bench":         {"api/wire"}, // enters through the network, in Rivet's encodings; its in-process part is a test
-	"bench/room":    {"guest-sdk"},
+	"bench/guest":   {"guest-sdk"},
 	"e2e":           {}, // enters through the network, or by tests
 	"testkit":       {}, // joins what the house keeps apart, for tests of guests
 	".":             {},

@@ -12,13 +12,7 @@ const config :Workerd.Config = (
 const main :Workerd.Worker = (
   compatibilityDate = "2026-06-01",
   modules = [(name = "worker.js", esModule = embed "worker.js")],
-  durableObjectNamespaces = [
-    (className = "Counter", uniqueKey = "bench-counter", enableSql = true),
-    (className = "Room", uniqueKey = "bench-room", enableSql = true),
-  ],
+  durableObjectNamespaces = [(className = "Actor", uniqueKey = "bench-actor", enableSql = true)],
   durableObjectStorage = (localDisk = "data"),
-  bindings = [
-    (name = "COUNTER", durableObjectNamespace = "Counter"),
-    (name = "ROOM", durableObjectNamespace = "Room"),
-  ],
+  bindings = [(name = "ACTOR", durableObjectNamespace = "Actor")],
 );
