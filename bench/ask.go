@@ -70,6 +70,9 @@ func usages(pid int) ([]usage, error) {
 
 func (a ask) measure(ctx context.Context, o options, t target, run int, res *result) error {
 	x := newExam(a)
+	if err := x.begin(ctx, t, res.Workload, run); err != nil {
+		return err
+	}
 	c := load.Config{Addr: t.addr, Conns: a.conns, Requests: a.requests(t, a.action, res.Workload, run), Check: x.check, Limit: loadLimit}
 	if a.once {
 		c.Cut = onceTime
@@ -101,14 +104,22 @@ func (a ask) requests(t target, action, workload string, run int) [][]byte {
 		return [][]byte{fmt.Appendf(nil, "GET /healthz HTTP/1.1\r\nHost: %s\r\n\r\n", t.addr)}
 	}
 	list := make([][]byte, a.actors)
-	if t.lazy {
-		workload += "-lazy" // the others of the same server have actors of their own
-	}
 	for i := range list {
-		key := fmt.Sprintf("%s-%d-%d", workload, run, i)
+		key := fmt.Sprintf("%s-%d", a.group(t, workload, run), i)
 		list[i] = t.request(action, key, a.args(action, key))
 	}
 	return list
+}
+
+// group is what the keys of a run's actors begin with. Those of Rivet's engine serve all runs, since it makes few.
+func (a ask) group(t target, workload string, run int) string {
+	switch {
+	case t.kind != kindRivet || a.once:
+		return fmt.Sprintf("%s-%d", workload, run)
+	case t.lazy:
+		return "lazy"
+	}
+	return "shared"
 }
 
 func (a ask) args(action, key string) string {
@@ -155,11 +166,26 @@ func newExam(a ask) *exam {
 	return x
 }
 
+// begin reads what the actors of a run have counted before, if they serve others, too.
+func (x *exam) begin(ctx context.Context, t target, workload string, run int) error {
+	if x.action != "increment" || x.group(t, workload, run) != x.group(t, workload, run+1) {
+		return nil
+	}
+	var sum atomic.Int64
+	_, err := t.once(ctx, t.making(), 0, x.requests(t, "get", workload, run), func(_ int, body []byte) error {
+		n, err := parseCount(body)
+		sum.Add(n)
+		return err
+	})
+	x.acked = int(sum.Load())
+	return err
+}
+
 // warm asks each actor once, so that it is there, and then for a while. To make one may need some tries: a host refuses
 // what would wait for long, and Rivet's engine, which makes few at a time, may not answer.
 func (x *exam) warm(ctx context.Context, c load.Config, t target, dur time.Duration) error {
 	making := c
-	making.Conns, making.Tries = min(t.making(), c.Conns), makingTries
+	making.Conns, making.Tries, making.Limit = min(t.making(), c.Conns), makingTries, 2*loadLimit
 	r, err := load.Run(ctx, making)
 	x.acked += r.Requests
 	if err != nil || dur == 0 {

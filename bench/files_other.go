@@ -3,4 +3,4 @@
 package main
 
 // raiseFiles does nothing where nothing is measured: see usageOf.
-func raiseFiles() error { return nil }
+func raiseFiles() (int, error) { return 0, nil }

@@ -11,7 +11,7 @@ import (
 
 // once sends each request once over some connections and gives the bodies to check; zero time is as long as it takes.
 func (t target) once(ctx context.Context, conns int, cut time.Duration, requests [][]byte, check func(i int, body []byte) error) (load.Result, error) {
-	c := load.Config{Addr: t.addr, Conns: conns, Cut: cut, Requests: requests, Limit: loadLimit, Tries: makingTries}
+	c := load.Config{Addr: t.addr, Conns: conns, Cut: cut, Requests: requests, Limit: 2 * loadLimit, Tries: makingTries}
 	if check != nil {
 		c.Check = func(_, i int, body []byte) error { return check(i, body) }
 	}
@@ -30,7 +30,7 @@ func (t target) many(n int, action, args, format string, a ...any) [][]byte {
 // making is how many connections make actors of a target at a time.
 func (t target) making() int {
 	if t.kind == kindRivet {
-		return 2
+		return 1
 	}
 	return 32
 }
@@ -93,7 +93,7 @@ func (w wake) measure(ctx context.Context, _ options, t target, run int, res *re
 type schedules struct{ actors int }
 
 const (
-	remindTime = 3 * time.Second // in which the schedules are made
+	remindTime = 2 * time.Second // in which the schedules are made
 	ringTime   = 30 * time.Second
 )
 

@@ -28,6 +28,7 @@ type options struct {
 	runs                   int
 	dur, warm              time.Duration
 	newActors, first, live int
+	files                  int // that a process may open
 	only                   *regexp.Regexp
 	dir                    string
 	jsonFile, out, charts  string
@@ -104,7 +105,7 @@ func main() {
 
 // run is the whole command. What was measured before a failure is printed, too.
 func run(ctx context.Context, o options) (err error) {
-	if err := raiseFiles(); err != nil {
+	if o.files, err = raiseFiles(); err != nil {
 		return err
 	}
 	tmp, err := os.MkdirTemp(o.dir, "vivarium-bench-")
