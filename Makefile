@@ -143,8 +143,7 @@ bench-wire: deps
 bench-peers: deps
 	-$(MAKE) -C bench/peers/workerd
 	-$(MAKE) -C bench/peers/rivet
-	mkdir -p docs/charts
-	go run ./bench -form peers -dur 600ms -warm 150ms -out docs/benchmarks.md -charts docs/charts -json bench.jsonl
+	go run ./bench -form peers -dur 500ms -warm 100ms -out docs/benchmarks.md -charts docs/charts -json bench.jsonl
 
 # bench-turn measures turns without HTTP; add BENCHFLAGS=-cpuprofile=cpu.prof for a profile.
 bench-turn:

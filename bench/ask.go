@@ -185,7 +185,7 @@ func (x *exam) begin(ctx context.Context, t target, workload string, run int) er
 // what would wait for long, and Rivet's engine, which makes few at a time, may not answer.
 func (x *exam) warm(ctx context.Context, c load.Config, t target, dur time.Duration) error {
 	making := c
-	making.Conns, making.Tries, making.Limit = min(t.making(), c.Conns), makingTries, 2*loadLimit
+	making.Conns, making.Tries = min(t.making(), c.Conns), makingTries
 	r, err := load.Run(ctx, making)
 	x.acked += r.Requests
 	if err != nil || dur == 0 {

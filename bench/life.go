@@ -11,7 +11,7 @@ import (
 
 // once sends each request once over some connections and gives the bodies to check; zero time is as long as it takes.
 func (t target) once(ctx context.Context, conns int, cut time.Duration, requests [][]byte, check func(i int, body []byte) error) (load.Result, error) {
-	c := load.Config{Addr: t.addr, Conns: conns, Cut: cut, Requests: requests, Limit: 2 * loadLimit, Tries: makingTries}
+	c := load.Config{Addr: t.addr, Conns: conns, Cut: cut, Requests: requests, Limit: loadLimit, Tries: makingTries}
 	if check != nil {
 		c.Check = func(_, i int, body []byte) error { return check(i, body) }
 	}

@@ -16,8 +16,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"regexp"
-	"strings"
 	"syscall"
 	"time"
 )
@@ -150,8 +150,11 @@ func report(o options, m machine, results []result, missing []string) error {
 	errs = append(errs, markdown(os.Stdout))
 	write(o.out, markdown)
 	write(o.jsonFile, func(w io.Writer) error { return writeJSON(w, m, results) })
+	if o.charts != "" {
+		errs = append(errs, os.MkdirAll(o.charts, 0o755))
+	}
 	for name, svg := range chartsOf(o, results) {
-		write(strings.TrimSuffix(o.charts, "/")+"/"+name+".svg", func(w io.Writer) error { _, err := io.WriteString(w, svg); return err })
+		write(filepath.Join(o.charts, name+".svg"), func(w io.Writer) error { _, err := io.WriteString(w, svg); return err })
 	}
 	return errors.Join(errs...)
 }

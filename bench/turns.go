@@ -12,7 +12,7 @@ import (
 // so many workloads is given up.
 const (
 	peerRuns      = 2
-	peerWorkloads = 4
+	peerWorkloads = 3
 )
 
 // turns is how a run of all goes.
