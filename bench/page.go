@@ -22,6 +22,7 @@ func page(o options, m machine, results []result, missing []string) string {
 		fmt.Fprintf(&b, "\n## Against the budgets\n\n%s\n", budgetText)
 		writeBudgets(&b, results)
 	}
+	charts := chartsOf(o, results)
 	for _, t := range tables {
 		list := listOf(t.name, o, results)
 		if len(list) == 0 {
@@ -31,7 +32,7 @@ func page(o options, m machine, results []result, missing []string) string {
 		if t.text != "" {
 			b.WriteString(t.text + "\n\n")
 		}
-		if o.charts != "" {
+		if charts[t.name] != "" {
 			fmt.Fprintf(&b, "![%s](%s)\n\n", t.title, path.Join(filepath.Base(o.charts), t.name+".svg"))
 		}
 		t.write(&b, list, results)

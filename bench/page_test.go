@@ -72,6 +72,12 @@ func TestCharts(t *testing.T) {
 	if strings.Contains(svg, "%!") || len(svg) > 16<<10 {
 		t.Errorf("%d bytes:\n%s", len(svg), svg)
 	}
+	for i := range results {
+		results[i].Errors = 1
+	}
+	if len(chartsOf(o, results)) != 0 || strings.Contains(page(o, machine{}, results, nil), "![") {
+		t.Error("a chart of nothing")
+	}
 	o.charts = ""
 	if len(chartsOf(o, results)) != 0 {
 		t.Error("charts that nobody wants")
