@@ -532,7 +532,7 @@ func TestGoAway(t *testing.T) {
 
 // A peer that does not answer pings is let go; one that does stays.
 func TestPings(t *testing.T) {
-	l := openLive(t, actorstest.Options{}, func(c *Config) { c.PingInterval, c.PongTimeout = 50*time.Millisecond, 100*time.Millisecond })
+	l := openLive(t, actorstest.Options{}, func(c *Config) { c.PingInterval, c.PongTimeout = 50*time.Millisecond, 2*time.Second })
 	id := l.Actor(tenants.Default, "script", "a")
 	alive := l.connect("script", "a")
 	pings := make(chan struct{}, 100)
