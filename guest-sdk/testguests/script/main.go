@@ -81,7 +81,7 @@ func manifest() int32 {
 			Options: abi.Options{
 				ActionTimeout: 300, OnConnectTimeout: 100, OnBeforeConnectTimeout: 100, CreateConnStateTimeout: 100,
 				MaxQueueSize: 2, MaxQueueMessageSize: 100, MaxSchedules: 2, SleepTimeout: 50, MaxMessageSize: 1000,
-				ConnectionLivenessInterval: 1000, ConnectionLivenessTimeout: 100,
+				ConnectionLivenessInterval: 1000, ConnectionLivenessTimeout: 2000,
 			},
 			Origins: []string{"https://app.example"},
 		},
