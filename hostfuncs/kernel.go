@@ -35,10 +35,7 @@ func (k *Kernel) reset() {
 	if cap(k.mem) > keepArena {
 		k.mem = nil
 	}
-	if k.mem == nil {
-		k.mem = make([]byte, arenaAlign, 4096)
-	}
-	*k = Kernel{mem: k.mem[:arenaAlign], blocks: k.blocks[:0]}
+	*k = Kernel{mem: k.mem[:min(arenaAlign, len(k.mem))], blocks: k.blocks[:0]}
 }
 
 // alloc returns the handle of n zero bytes, 0 for n = 0.
@@ -52,6 +49,9 @@ func (k *Kernel) alloc(n uint64) uint64 {
 // block returns the handle of a block of n zero bytes, also for n = 0, so that the host can give
 // an empty value that is not null. It ends a run that asks for too much.
 func (k *Kernel) block(n uint64) uint64 {
+	if k.mem == nil { // most guests have no use for it
+		k.mem = make([]byte, arenaAlign, 4096)
+	}
 	off := (len(k.mem) + arenaAlign - 1) &^ (arenaAlign - 1)
 	// An empty block still takes a slot: two blocks never share an offset.
 	size := max(n, 1)
