@@ -34,6 +34,9 @@ func checksEntry(b *validate.Body) bool {
 // holdsGas reports whether a function needs a local for the gas.
 func holdsGas(b *validate.Body) bool { return checksEntry(b) || b.Uses.Has(validate.UsesLength) }
 
+// fillsTable reports whether the function calls through a table that is filled by and by.
+func (c *code) fillsTable() bool { return c.lazy != nil && c.body.Uses.Has(validate.UsesIndirect) }
+
 // code rewrites one function: a walk over its instructions collects edits, which are then applied to
 // the bytes.
 type code struct {
@@ -48,6 +51,7 @@ type code struct {
 	dead    bool   // the straight line cannot be reached
 	length  uint32 // local that holds an operand, if UsesLength
 	left    uint32 // local that holds the gas, if holdsGas
+	entry   uint32 // local that holds an entry of the table, if fillsTable
 }
 
 type block struct {
@@ -74,6 +78,7 @@ const (
 	editLength                 // charge for the length operand in units of n
 	editPages                  // charge for the length operand of memory.grow
 	editGrow                   // charge for the length operand of table.grow up to n
+	editFill                   // fill the table's entry that is called
 )
 
 func (w *writer) codeSection(r *wasm.Reader, b []byte) []byte {
@@ -82,7 +87,11 @@ func (w *writer) codeSection(r *wasm.Reader, b []byte) []byte {
 	}
 	n := r.U32()
 	b = make([]byte, 0, r.Len()+r.Len()/4)
-	b = wasm.AppendU32(b, n)
+	added := 0
+	if w.lazy != nil {
+		added = 1 + w.lazy.fillers()
+	}
+	b = wasm.AppendU32(b, n+uint32(added))
 	c := &w.code
 	c.writer = w
 	for i := range w.f.Bodies {
@@ -94,6 +103,9 @@ func (w *writer) codeSection(r *wasm.Reader, b []byte) []byte {
 		c.function(uint32(w.f.ImportedFuncs+i), body, src)
 		b = wasm.AppendU32(b, uint32(len(c.out)))
 		b = append(b, c.out...)
+	}
+	if w.lazy != nil {
+		b = c.fillers(b)
 	}
 	return b
 }
@@ -151,6 +163,12 @@ func (c *code) locals(n uint32) {
 	}
 	if c.body.Uses.Has(validate.UsesLength) {
 		c.length = n
+		n++
+		groups++
+		add = append(add, 1, byte(wasm.I32))
+	}
+	if c.fillsTable() {
+		c.entry = n
 		groups++
 		add = append(add, 1, byte(wasm.I32))
 	}
@@ -232,6 +250,10 @@ func (c *code) instr(in *wasm.Instr) {
 			c.edit(in, editReturn, int64(len(c.control)-1))
 		}
 		c.dead = true
+	case wasm.OpCallIndirect:
+		if c.lazy != nil {
+			c.edits = append(c.edits, edit{at: uint32(in.Start), next: uint32(in.Start), kind: editFill})
+		}
 	case wasm.OpCall, wasm.OpRefFunc:
 		if fn := c.fn(in.X); fn != in.X {
 			c.edits = append(c.edits, edit{uint32(in.Start) + 1, uint32(c.r.Pos()), editFunc, int64(fn)})
@@ -358,5 +380,7 @@ func (c *code) replace(e *edit) {
 		c.chargeGrow(Costs.GrowPage, c.growLimit())
 	case editGrow:
 		c.chargeGrow(1, e.n)
+	case editFill:
+		c.fill()
 	}
 }

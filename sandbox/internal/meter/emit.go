@@ -12,7 +12,7 @@ func (c *code) set(global uint32) {
 func (c *code) i32(v int64) { c.out = wasm.AppendS64(append(c.out, byte(wasm.OpI32Const)), v) }
 func (c *code) i64(v int64) { c.out = wasm.AppendS64(append(c.out, byte(wasm.OpI64Const)), v) }
 
-func (c *code) local(op wasm.Op, i uint32) { c.out = wasm.AppendU32(append(c.out, byte(op)), i) }
+func (c *code) indexed(op wasm.Op, i uint32) { c.out = wasm.AppendU32(append(c.out, byte(op)), i) }
 
 // subtract charges n gas and, if check is set, looks whether there was enough. The local is there for
 // speed: it spares the engine a load.
@@ -24,11 +24,11 @@ func (c *code) subtract(n int64, check bool) {
 	c.i64(n)
 	c.op(wasm.OpI64Sub)
 	if check {
-		c.local(wasm.OpLocalTee, c.left)
+		c.indexed(wasm.OpLocalTee, c.left)
 	}
 	c.set(c.gas)
 	if check {
-		c.local(wasm.OpLocalGet, c.left)
+		c.indexed(wasm.OpLocalGet, c.left)
 		c.check()
 	}
 }
@@ -49,9 +49,9 @@ func (c *code) check() {
 // chargeLength charges for the length on top of the stack, one gas for each unit, which is a power
 // of two. The sum is of 64 bits and cannot overflow.
 func (c *code) chargeLength(unit int64) {
-	c.local(wasm.OpLocalTee, c.length)
+	c.indexed(wasm.OpLocalTee, c.length)
 	c.get(c.gas)
-	c.local(wasm.OpLocalGet, c.length)
+	c.indexed(wasm.OpLocalGet, c.length)
 	c.op(wasm.OpI64ExtendI32)
 	if unit > 1 {
 		c.i64(unit - 1)
@@ -73,14 +73,14 @@ func shift(unit int64) (n int64) {
 // limit cannot be granted and so does no work: it is not charged for, else asking for too much, as
 // allocators do, would be the end.
 func (c *code) chargeGrow(gas, limit int64) {
-	c.local(wasm.OpLocalTee, c.length)
+	c.indexed(wasm.OpLocalTee, c.length)
 	c.get(c.gas)
-	c.local(wasm.OpLocalGet, c.length)
+	c.indexed(wasm.OpLocalGet, c.length)
 	c.op(wasm.OpI64ExtendI32)
 	c.i64(gas)
 	c.op(wasm.OpI64Mul)
 	c.i64(0)
-	c.local(wasm.OpLocalGet, c.length)
+	c.indexed(wasm.OpLocalGet, c.length)
 	c.i32(int64(int32(limit)))
 	c.op(wasm.OpI32LeU)
 	c.op(wasm.OpSelect)
@@ -91,8 +91,8 @@ func (c *code) chargeGrow(gas, limit int64) {
 // of such instructions must not run on without gas.
 func (c *code) settle() {
 	c.op(wasm.OpI64Sub)
-	c.local(wasm.OpLocalTee, c.left)
+	c.indexed(wasm.OpLocalTee, c.left)
 	c.set(c.gas)
-	c.local(wasm.OpLocalGet, c.left)
+	c.indexed(wasm.OpLocalGet, c.left)
 	c.check()
 }

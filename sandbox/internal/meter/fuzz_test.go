@@ -49,6 +49,9 @@ func diff(t *testing.T, b []byte, exact bool) {
 	_, plainErr := d.plain.r.CompileModule(t.Context(), d.bare)
 	for _, m := range []*machine{d.fast, d.sim} {
 		m.limits, m.opts, m.startGas = limits, Options{MemoryPages: fuzzPages}, fuzzGas
+		if m == d.fast {
+			m.opts.LazyEntries = 1
+		}
 		out, err := m.rewritten(b)
 		if err != nil {
 			t.Fatalf("rewrite what was validated: %v", err)

@@ -31,6 +31,8 @@ type Options struct {
 	MemoryPages uint32
 	// TableEntries is the most that a table may have. Zero means 100,000.
 	TableEntries uint32
+	// LazyEntries is how many entries a table has at least that is filled by and by. Zero means 64.
+	LazyEntries uint32
 	// TrapOnly makes a guest that is out of gas trap as by unreachable, with the gas below zero,
 	// instead of calling OutOfGas, which is then not imported. This is the faster code. It suits
 	// budgets that are small as a whole, since the guest cannot be interrupted before their end.
@@ -49,6 +51,9 @@ func (o *Options) setDefaults() {
 	o.MemoryPages = min(o.MemoryPages, wasm.MaxPages)
 	if o.TableEntries == 0 {
 		o.TableEntries = 100_000
+	}
+	if o.LazyEntries == 0 {
+		o.LazyEntries = 64
 	}
 }
 

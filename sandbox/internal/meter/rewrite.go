@@ -42,8 +42,9 @@ type writer struct {
 	types    []validate.FuncType // added
 	results  map[string]uint32   // types of blocks without parameters, by their results
 
-	dropData bool // the image has no data segments at all
-	code     code // reused by functions
+	dropData bool       // the image has no data segments at all
+	lazy     *lazyTable // nil if no table is filled by and by
+	code     code       // reused by functions
 }
 
 // plan assigns indexes.
@@ -84,6 +85,7 @@ func (w *writer) plan() error {
 			return fmt.Errorf("meter: table %d begins with %d entries, the cap is %d", i, t.Min, w.o.TableEntries)
 		}
 	}
+	w.planTable()
 	return nil
 }
 
@@ -150,24 +152,28 @@ func (w *writer) maxPages() uint32 {
 	return w.o.MemoryPages
 }
 
+// section returns a reader of a section, which is empty if the module does not have it.
+func (w *writer) section(id wasm.SectionID) wasm.Reader {
+	for _, s := range w.f.Sections {
+		if s.ID == id {
+			return wasm.NewReader(w.b[s.Offset:s.Offset+int64(s.Size)], s.Offset)
+		}
+	}
+	return wasm.Reader{}
+}
+
 // module writes the sections in order, those that the module has and those that something is added
 // to. The name section comes last.
 func (w *writer) module() {
 	w.out = make([]byte, 0, len(w.b)+len(w.b)/4+256)
 	w.out = append(w.out, wasm.Header...)
-	var at [wasm.SectionTag + 1]wasm.Reader
-	for _, s := range w.f.Sections {
-		if s.ID != wasm.SectionCustom {
-			at[s.ID] = wasm.NewReader(w.b[s.Offset:s.Offset+int64(s.Size)], s.Offset)
-		}
-	}
 	for _, s := range []struct {
 		id    wasm.SectionID
 		write func(*wasm.Reader, []byte) []byte
 	}{
 		{wasm.SectionType, w.typeSection},
 		{wasm.SectionImport, w.importSection},
-		{wasm.SectionFunction, w.copySection},
+		{wasm.SectionFunction, w.functionSection},
 		{wasm.SectionTable, w.tableSection},
 		{wasm.SectionMemory, w.memorySection},
 		{wasm.SectionGlobal, w.globalSection},
@@ -177,8 +183,8 @@ func (w *writer) module() {
 		{wasm.SectionCode, w.codeSection},
 		{wasm.SectionData, w.dataSection},
 	} {
-		r := &at[s.id]
-		body := s.write(r, nil)
+		r := w.section(s.id)
+		body := s.write(&r, nil)
 		if r.Err() != nil && w.err == nil {
 			w.err = fmt.Errorf("%v section: %w", s.id, r.Err())
 		}

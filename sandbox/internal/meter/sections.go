@@ -26,7 +26,7 @@ func (w *writer) extend(r *wasm.Reader, b []byte, n int) []byte {
 func (w *writer) typeSection(r *wasm.Reader, b []byte) []byte {
 	b = w.extend(r, b, len(w.types))
 	for _, t := range w.types {
-		b = append(b, wasm.FuncTypeForm, 0)
+		b = wasm.AppendName(append(b, wasm.FuncTypeForm), typeKey(t.Params))
 		b = wasm.AppendName(b, typeKey(t.Results))
 	}
 	return b
@@ -156,6 +156,9 @@ func (w *writer) elemSection(r *wasm.Reader, b []byte) []byte {
 
 func (w *writer) elem(r *wasm.Reader, b []byte) []byte {
 	flags := r.U32()
+	if flags&wasm.ElemPassive == 0 && w.lazy != nil {
+		return w.declared(r, flags, b)
+	}
 	b = wasm.AppendU32(b, flags)
 	if flags&wasm.ElemPassive == 0 {
 		if flags&wasm.ElemIndex != 0 {
@@ -166,6 +169,27 @@ func (w *writer) elem(r *wasm.Reader, b []byte) []byte {
 	if flags&(wasm.ElemPassive|wasm.ElemIndex) != 0 {
 		b = append(b, r.Byte())
 	}
+	return w.elemEntries(r, flags, b)
+}
+
+// declared makes an active segment one that only declares its functions, so that the fillers may refer to them.
+func (w *writer) declared(r *wasm.Reader, flags uint32, b []byte) []byte {
+	b = wasm.AppendU32(b, flags|wasm.ElemPassive|wasm.ElemIndex)
+	if flags&wasm.ElemIndex != 0 {
+		r.U32()
+	}
+	w.constExpr(r, nil)
+	kind := byte(wasm.ElemKindFunc)
+	if flags&wasm.ElemExprs != 0 {
+		kind = byte(wasm.FuncRef)
+	}
+	if flags&wasm.ElemIndex != 0 {
+		kind = r.Byte()
+	}
+	return w.elemEntries(r, flags, append(b, kind))
+}
+
+func (w *writer) elemEntries(r *wasm.Reader, flags uint32, b []byte) []byte {
 	n := r.U32()
 	b = wasm.AppendU32(b, n)
 	for ; n > 0 && r.Err() == nil; n-- {

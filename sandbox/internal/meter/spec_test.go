@@ -40,21 +40,24 @@ func TestSpec(t *testing.T) {
 		name    string
 		cfg     wazero.RuntimeConfig
 		metered bool
+		lazy    uint32 // Options.LazyEntries
 	}{
-		{"plain, compiler", wazero.NewRuntimeConfigCompiler(), false},
-		{"metered, compiler", wazero.NewRuntimeConfigCompiler(), true},
-		{"metered, interpreter", wazero.NewRuntimeConfigInterpreter(), true},
+		{"plain, compiler", wazero.NewRuntimeConfigCompiler(), false, 0},
+		{"metered, compiler", wazero.NewRuntimeConfigCompiler(), true, 0},
+		{"metered, interpreter", wazero.NewRuntimeConfigInterpreter(), true, 0},
+		{"lazy tables, compiler", wazero.NewRuntimeConfigCompiler(), true, 1},
 	}
-	sums := map[string]*[3]tally{"v1": {}, "v2": {}}
+	sums := map[string]*[4]tally{"v1": {}, "v2": {}}
 	for _, s := range scripts {
 		t.Run(s.Name, func(t *testing.T) {
-			var ns [3]tally
+			var ns [4]tally
 			for i, w := range ways {
 				cfg := w.cfg
 				if strings.HasPrefix(s.Name, "v1/") {
-					cfg = cfg.WithCoreFeatures(api.CoreFeaturesV1) // what is added is of version 1 too
+					cfg, w.lazy = cfg.WithCoreFeatures(api.CoreFeaturesV1), 0 // what else is added is of version 1 too
 				}
 				run := specRun{t: t, s: s, m: newMachine(t, cfg, w.metered), named: map[string]api.Module{}}
+				run.m.opts.LazyEntries = w.lazy
 				if _, err := run.m.r.InstantiateWithConfig(t.Context(), spectest.Host(t), wazero.NewModuleConfig()); err != nil {
 					t.Fatal(err)
 				}
@@ -62,8 +65,8 @@ func TestSpec(t *testing.T) {
 				ns[i] = run.n
 				sums[s.Name[:2]][i].add(run.n)
 			}
-			if ns[1].gas != ns[2].gas {
-				t.Errorf("gas: %d on the compiler, %d on the interpreter", ns[1].gas, ns[2].gas)
+			if ns[1].gas != ns[2].gas || ns[1].gas != ns[3].gas {
+				t.Errorf("gas: %d on the compiler, %d on the interpreter, %d with lazy tables", ns[1].gas, ns[2].gas, ns[3].gas)
 			}
 		})
 	}
@@ -75,8 +78,10 @@ func TestSpec(t *testing.T) {
 				n.unlinkable, n.refused, n.refused+n.accepted, n.gas)
 		}
 		plain, metered := sums[version][0], sums[version][1]
-		if plain.modules != metered.modules || plain.returns != metered.returns || plain.traps != metered.traps {
-			t.Errorf("%s: the metered run is not the plain one: %+v, %+v", version, metered, plain)
+		for _, n := range sums[version][1:] {
+			if plain.modules != n.modules || plain.returns != n.returns || plain.traps != n.traps {
+				t.Errorf("%s: a metered run is not the plain one: %+v, %+v", version, n, plain)
+			}
 		}
 		if metered.accepted > 0 {
 			t.Errorf("%s: %d invalid modules accepted", version, metered.accepted)

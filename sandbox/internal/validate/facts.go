@@ -148,6 +148,7 @@ const (
 	UsesDataDrop                    // data.drop
 	UsesElemDrop                    // elem.drop
 	UsesTableWrite                  // table.set, grow, fill, copy, init
+	UsesTableGet                    // table.get
 	UsesIndirect                    // call_indirect
 	UsesVec                         // vectors
 )

@@ -99,6 +99,8 @@ func (c *body) tableOp(in *wasm.Instr) error {
 		c.b.Uses |= UsesLength | UsesTableWrite
 	case wasm.OpTableSet:
 		c.b.Uses |= UsesTableWrite
+	case wasm.OpTableGet:
+		c.b.Uses |= UsesTableGet
 	}
 	for _, t := range tables {
 		if int64(t) >= int64(len(c.f.Tables)) {

@@ -51,6 +51,7 @@ const (
 	OpI32Add       Op = 0x6a
 	OpI32Sub       Op = 0x6b
 	OpI32Mul       Op = 0x6c
+	OpI32ShrU      Op = 0x76
 	OpI64Add       Op = 0x7c
 	OpI64Sub       Op = 0x7d
 	OpI64Mul       Op = 0x7e
