@@ -88,6 +88,7 @@ func TestInstancesAreMadeInSlots(t *testing.T) {
 	}
 	waits("making")
 	i := <-made
+	i.worth = s.cfg.KeepGas
 	must(t, s.slots.Acquire(context.Background(), "another"))
 	go func() { i.Sleep(tenants.NewActorID(tenants.Default), 1); made <- nil }()
 	waits("sleeping")

@@ -65,6 +65,7 @@ func (i *Instance) begin(ctx context.Context) error {
 // end counts what the call has used and gives its slot back.
 func (i *Instance) end() {
 	i.used = i.total - i.Left()
+	i.worth += i.used
 	i.bill(i.used)
 	i.release()
 	i.v.s.slots.Ended(i.v.key.class)

@@ -43,6 +43,8 @@ type Instance struct {
 	limit   int64                   // gas of a call; zero means what every call has
 	purse   Budget                  // of the class; nil if it has no bounds
 	broken  bool                    // a call failed, so it serves nobody any more
+	worth   int64                   // gas of all calls since the memory was the image's
+	woken   bool                    // it began with what was kept of a memory
 	wanted  func() bool             // see Ask
 
 	run           // the call that runs
@@ -53,7 +55,7 @@ type Instance struct {
 // running the start-up under ctx. A start-up that fails is the error of Call.
 func (v *Version) NewInstance(ctx context.Context, env Env) (*Instance, error) {
 	if i := v.takeShell(); i != nil {
-		i.env, i.purse, i.used = env, v.budget(), 0
+		i.env, i.purse, i.used, i.worth, i.woken = env, v.budget(), 0, 0, false
 		return i, nil
 	}
 	i := &Instance{v: v, env: env, purse: v.budget(), entries: map[string]api.Function{}}

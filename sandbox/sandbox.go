@@ -60,6 +60,8 @@ type Config struct {
 	// Blocked is how many guests of one class may wait at one time, for another actor for instance. Zero means
 	// 187, a quarter of what a namespace may have of 1,000 instances.
 	Blocked int
+	// KeepGas is what a memory must have cost to be kept while its actor sleeps, in gas, see [Instance.Sleep]. Zero means 1,000,000.
+	KeepGas int64
 	// IdleVersions is how many versions without instances are kept in memory. Zero means 32.
 	IdleVersions int
 	// IdleShells is how many instances without an actor a version keeps for the next. Zero means 16.
@@ -78,6 +80,7 @@ func (c *Config) setDefaults() {
 	orElse(&c.StackBytes, abi.MaxStack)
 	orElse(&c.Slots, runtime.GOMAXPROCS(0))
 	orElse(&c.Blocked, 187)
+	orElse(&c.KeepGas, 1_000_000)
 	orElse(&c.IdleVersions, 32)
 	orElse(&c.IdleShells, 16)
 	if c.CompiledDir == "" {

@@ -9,10 +9,11 @@ import (
 
 // Sleep keeps what an actor's memory has more than the image, and closes the instance. position is the
 // number of the last delta of the store that the memory includes; nothing after it may be in flight.
-// What is kept is a cache and may be lost at any time.
+// What is kept is a cache and may be lost at any time. A memory on which the guest has spent less than
+// Config.KeepGas is not kept: to pack, write, read and unpack it takes longer than to make it again.
 func (i *Instance) Sleep(id tenants.ActorID, position uint64) {
 	defer i.Close()
-	if i.broken || i.v.image == nil {
+	if i.broken || i.v.image == nil || !i.woken && i.worth < i.v.s.cfg.KeepGas {
 		return
 	}
 	err := i.v.inSlot(context.Background(), func() error {
@@ -45,6 +46,7 @@ func (v *Version) Wake(ctx context.Context, env Env, id tenants.ActorID, positio
 		i, err = v.NewInstance(ctx, env)
 		return i, false, err
 	}
+	i.woken = true
 	return i, true, nil
 }
 

@@ -12,6 +12,32 @@ import (
 	"github.com/vivarium-run/vivarium/tenants"
 )
 
+// A memory is kept if the guest has spent enough on it, in as many turns as may be, and on from then.
+func TestCheapMemoriesAreNotKept(t *testing.T) {
+	s := open(t, t.TempDir(), func(c *Config) { c.KeepGas = 1 << 40 })
+	v, id, w, work := acquire(t, s, handwritten()), tenants.NewActorID(tenants.Default), newWorld(), turn{"work", "work", ""}
+	i := newInstance(t, v, w)
+	defer func() { i.Close() }()
+	gas := mustTurn(t, i, w, work)
+	sleep := func(turns int, want bool) {
+		t.Helper()
+		for range turns {
+			mustTurn(t, i, w, work)
+		}
+		i.Sleep(id, 1)
+		var kept bool
+		if i, kept = wake(t, v, w, id, 1); kept != want {
+			t.Errorf("after %d turns: kept is %v, want %v", turns, kept, want)
+		}
+	}
+	sleep(5, false)
+	s.cfg.KeepGas = 3 * gas
+	sleep(0, false) // what it was before is forgotten
+	sleep(2, false)
+	sleep(3, true)
+	sleep(1, true)
+}
+
 // A memory is given back only to its actor, at its position, on its image.
 func TestWakeWantsTheVeryMemory(t *testing.T) {
 	s := open(t, t.TempDir())

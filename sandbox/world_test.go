@@ -190,7 +190,7 @@ func open(tb testing.TB, dir string, change ...func(*Config)) *Sandbox {
 	if err != nil {
 		base = os.TempDir()
 	}
-	c := Config{Dir: dir, CompiledDir: filepath.Join(base, "vivarium-test", "compiled"), Logger: slog.New(slog.DiscardHandler)}
+	c := Config{Dir: dir, CompiledDir: filepath.Join(base, "vivarium-test", "compiled"), Logger: slog.New(slog.DiscardHandler), KeepGas: 1}
 	must(tb, os.MkdirAll(c.CompiledDir, 0o700))
 	for _, m := range hostfuncs.Modules() {
 		hm := HostModule{Name: m.Name}

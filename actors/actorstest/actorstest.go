@@ -30,6 +30,10 @@ type Options struct {
 	Dir    string                  // of the data; empty means a new one, and a sandbox that the next stack has too: see Main
 	Store  func(kv.Store) kv.Store // stands before the store, such as kvtest.Gate
 	Config func(*actors.Config)    // changes the host's settings
+
+	// KeepGas is sandbox.Config.KeepGas of a stack in a folder of its own. Zero means that all memories are kept, however little they
+	// cost: what is kept is more than what is made again, and so is what may be wrong with it.
+	KeepGas int64
 }
 
 // Stack is a running host and its parts. Close ends it; the data stays until the test ends.
@@ -60,7 +64,7 @@ func Open(tb testing.TB, o Options) *Stack {
 	}
 	s.Registry, err = tenants.OpenRegistry(context.Background(), s.Store, filepath.Join(s.Dir, "modules"))
 	must(tb, err)
-	s.openSandbox(o.Dir != "")
+	s.openSandbox(o)
 	c := actors.Config{Store: s.Store, Registry: s.Registry, Sandbox: s.Sandbox, Logger: slog.New(slog.DiscardHandler)}
 	if o.Config != nil {
 		o.Config(&c)
@@ -73,13 +77,13 @@ func Open(tb testing.TB, o Options) *Stack {
 }
 
 // openSandbox takes an engine that stacks share, if there are any and the sandbox need not be the folder's own.
-func (s *Stack) openSandbox(own bool) {
+func (s *Stack) openSandbox(o Options) {
 	s.tb.Helper()
-	if !own {
+	if o.Dir == "" {
 		s.engine = takeEngine(s.tb)
 	}
 	if s.engine == nil {
-		s.Sandbox = openSandbox(s.tb, filepath.Join(s.Dir, "sandbox"), func() *tenants.Registry { return s.Registry })
+		s.Sandbox = openSandbox(s.tb, filepath.Join(s.Dir, "sandbox"), max(o.KeepGas, 1), func() *tenants.Registry { return s.Registry })
 		return
 	}
 	s.engine.owner.Store(s.Registry)

@@ -60,7 +60,7 @@ func takeEngine(tb testing.TB) *engine {
 		return e
 	}
 	e := &engine{}
-	e.Sandbox = openSandbox(tb, filepath.Join(shared.dir, strconv.Itoa(len(shared.all))), func() *tenants.Registry { return e.owner.Load() })
+	e.Sandbox = openSandbox(tb, filepath.Join(shared.dir, strconv.Itoa(len(shared.all))), 1, func() *tenants.Registry { return e.owner.Load() })
 	shared.all = append(shared.all, e)
 	return e
 }
@@ -84,10 +84,10 @@ func closeEngines() error {
 }
 
 // openSandbox opens a sandbox as a host does, but for compiled code, which all test processes share.
-func openSandbox(tb testing.TB, dir string, registry func() *tenants.Registry) *sandbox.Sandbox {
+func openSandbox(tb testing.TB, dir string, keepGas int64, registry func() *tenants.Registry) *sandbox.Sandbox {
 	tb.Helper()
 	s, err := sandbox.Open(context.Background(), sandbox.Config{
-		Dir: dir, CompiledDir: CacheDir(tb), Modules: actors.GuestModules(), Logger: slog.New(slog.DiscardHandler),
+		Dir: dir, CompiledDir: CacheDir(tb), Modules: actors.GuestModules(), Logger: slog.New(slog.DiscardHandler), KeepGas: keepGas,
 		Budget: func(class string) sandbox.Budget { return registry().Allowance(tenants.ID(class)) },
 	})
 	must(tb, err)

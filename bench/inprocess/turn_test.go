@@ -32,7 +32,7 @@ func open(b *testing.B, guest string) *actorstest.Stack {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { os.RemoveAll(dir) })
-	s := actorstest.Open(b, actorstest.Options{Dir: dir})
+	s := actorstest.Open(b, actorstest.Options{Dir: dir, KeepGas: 1_000_000})
 	s.Upload(tenants.Default, "counter", guests[guest])
 	return s
 }
