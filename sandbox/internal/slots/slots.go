@@ -76,17 +76,18 @@ func (s *Slots) Release() {
 }
 
 // Yield lets a waiter run in the caller's place and returns when the caller has a slot again. It
-// returns at once if nobody waits. After an error the caller has no slot.
-func (s *Slots) Yield(ctx context.Context, name string) error {
+// returns at once, false, if nobody waits, or stay is set and nobody but of the caller's own class. After an
+// error the caller has no slot.
+func (s *Slots) Yield(ctx context.Context, name string, stay bool) (passed bool, err error) {
 	s.mu.Lock()
-	if len(s.ring) == 0 {
+	if len(s.ring) == 0 || stay && len(s.ring) == 1 && s.ring[0].name == name {
 		s.mu.Unlock()
-		return nil
+		return false, nil
 	}
 	w := s.waitLocked(name) // behind those of its class, and its class behind the others
 	s.passLocked()
 	s.mu.Unlock()
-	return s.await(ctx, w)
+	return true, s.await(ctx, w)
 }
 
 // waitLocked queues a waiter.

@@ -42,8 +42,8 @@ func TestYieldLetsAWaiterRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := New(1, nil)
 		s.Acquire(t.Context(), "busy")
-		if err := s.Yield(t.Context(), "busy"); err != nil {
-			t.Fatal(err)
+		if passed, err := s.Yield(t.Context(), "busy", false); err != nil || passed {
+			t.Fatal(passed, err)
 		}
 		ran := false
 		go func() {
@@ -55,12 +55,40 @@ func TestYieldLetsAWaiterRun(t *testing.T) {
 		if ran {
 			t.Fatal("two run in one slot")
 		}
-		s.Yield(t.Context(), "busy")
-		if !ran {
-			t.Error("the waiter did not run")
+		if passed, err := s.Yield(t.Context(), "busy", true); err != nil || !passed || !ran {
+			t.Errorf("the waiter of another class did not run: %v, %v", passed, err)
 		}
 		if s.Waiting() != 0 {
 			t.Errorf("%d wait", s.Waiting())
+		}
+	})
+}
+
+// Who stays goes on while others of its class wait, and no longer once one of another class does.
+func TestStaying(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := New(1, nil)
+		s.Acquire(t.Context(), "busy")
+		order := ""
+		wait := func(class, mark string) {
+			go func() {
+				s.Acquire(t.Context(), class)
+				order += mark
+				s.Release()
+			}()
+			synctest.Wait()
+		}
+		wait("busy", "b")
+		if passed, err := s.Yield(t.Context(), "busy", true); passed || err != nil || order != "" {
+			t.Errorf("who stays passed its slot on: %v, %v, %q", passed, err, order)
+		}
+		wait("quiet", "q")
+		if passed, err := s.Yield(t.Context(), "busy", true); !passed || err != nil || order != "bq" {
+			t.Errorf("beside another class: %v, %v, %q", passed, err, order)
+		}
+		wait("busy", "b")
+		if passed, err := s.Yield(t.Context(), "busy", false); !passed || err != nil || order != "bqb" {
+			t.Errorf("who does not stay: %v, %v, %q", passed, err, order)
 		}
 	})
 }
@@ -104,7 +132,7 @@ func TestHammerSlots(t *testing.T) {
 						t.Errorf("%d hold a slot", got)
 					}
 					held.Add(-1)
-					if err = s.Yield(ctx, class); err == nil {
+					if _, err = s.Yield(ctx, class, round%2 == 0); err == nil {
 						s.Release()
 					}
 				}
