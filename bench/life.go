@@ -196,8 +196,14 @@ func (w memory) measure(ctx context.Context, _ options, t target, run int, res *
 	return nil
 }
 
+// calmTime is what servers get to collect their garbage: workerd evicts after 10 s.
+const calmTime = 6 * time.Second
+
 // held is what a server that is still has of the memory, and how many instances a host says that it has.
 func (t target) held(ctx context.Context) (bytes int64, instances float64, err error) {
+	if err := pause(ctx, calmTime); err != nil {
+		return 0, 0, err
+	}
 	if err := settle(ctx, t.pid); err != nil {
 		return 0, 0, err
 	}

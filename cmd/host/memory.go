@@ -12,9 +12,9 @@ import (
 // second is a tenth of a processor. It is done only after some growth, since it costs a collection.
 const (
 	memoryTick  = 2 * time.Second
-	memoryWorth = 24 << 20         // bytes that have come since the last time, at least
-	memoryPause = 10 * time.Second // between two times
-	idleShare   = 4                // idle is less than a quarter of the processors
+	memoryWorth = 16 << 20        // bytes that have come since the last time, at least
+	memoryPause = 5 * time.Second // between two times
+	idleShare   = 4               // idle is less than a quarter of the processors
 )
 
 // memoryState decides when memory is given back. It is a plain function of what it is shown.
