@@ -19,7 +19,8 @@ type Name string
 
 // Actor registers an actor under its name. Call it while the module starts, most simply in a
 // package variable. A module may register several. It panics if the name is taken or the
-// definition is wrong, which an upload reports.
+// definition is wrong, which an upload reports. No function of the definition runs meanwhile, and no method of
+// its types.
 func Actor[S any](name string, d Def[S]) Name {
 	if name == "" {
 		panic("guest: actor without a name")
@@ -45,6 +46,7 @@ func Actor[S any](name string, d Def[S]) Name {
 	}
 	a.ctx.hooks = &a.hooks
 	a.before.flat = isFlat(reflect.TypeFor[S]())
+	a.warm()
 	registry[name] = a
 	return Name(name)
 }

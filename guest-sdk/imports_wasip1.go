@@ -73,7 +73,7 @@ func now() int64
 //go:wasmimport vivarium random
 func random(n int64) int64
 
-func init() { hostcall.Current = new(imports) }
+func init() { hostcall.Current = &imports{in: make([]byte, 0, firstBuffer)} }
 
 // imports is the real host.
 type imports struct {

@@ -3,6 +3,7 @@ package guest
 import (
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"strings"
 	"time"
 
@@ -22,12 +23,15 @@ type TaskHandler interface {
 }
 
 // boundTask is a handler with its actor's Ctx; see boundQueue.
-type boundTask func(t *abi.Turn, value []byte) error
+type boundTask struct {
+	value reflect.Type
+	run   func(t *abi.Turn, value []byte) error
+}
 
 // Task makes a handler. v is the value that Start was given, through JSON. As it outlives the version
 // of the module that gave it, T should be able to read what earlier versions wrote.
 func Task[S, T any](f func(c *Ctx[S], v T, r *Result) error) TaskHandler {
-	return &task[S]{func(c *Ctx[S], value []byte, r *Result) error {
+	return &task[S]{reflect.TypeFor[T](), func(c *Ctx[S], value []byte, r *Result) error {
 		var v T
 		if err := json.Unmarshal(value, &v); err != nil {
 			return fmt.Errorf("value of task %s does not fit %T: %w", r.ID, v, err)
@@ -38,18 +42,19 @@ func Task[S, T any](f func(c *Ctx[S], v T, r *Result) error) TaskHandler {
 
 // task is a TaskHandler for actors whose state is an S.
 type task[S any] struct {
-	run func(c *Ctx[S], value []byte, r *Result) error
+	value reflect.Type
+	run   func(c *Ctx[S], value []byte, r *Result) error
 }
 
 func (t *task[S]) bindTask(c any) (boundTask, bool) {
 	ctx, ok := c.(*Ctx[S])
-	return func(turn *abi.Turn, value []byte) error {
+	return boundTask{t.value, func(turn *abi.Turn, value []byte) error {
 		r, err := resultOf(turn)
 		if err != nil {
 			return err
 		}
 		return t.run(ctx, value, r)
-	}, ok
+	}}, ok
 }
 
 // Work is what a task does: a [Fetch], a [CallTask] or a [TimerTask].
@@ -60,7 +65,7 @@ type Work interface {
 // Start begins a task. Its outcome goes to the Def's handler of that name, with value, which JSON must
 // be able to encode, at most abi.MaxTaskContext bytes with the name. The id is for CancelTask.
 func (c *env) Start(handler string, w Work, value any) (id string, err error) {
-	if c.hooks.tasks[handler] == nil {
+	if _, ok := c.hooks.tasks[handler]; !ok {
 		return "", fmt.Errorf("guest: the actor has no handler of tasks %q", handler)
 	}
 	b, err := marshal(value)
@@ -145,9 +150,9 @@ func resultOf(t *abi.Turn) (*Result, error) {
 
 func (h *hooks) runTask(t *abi.Turn) error {
 	name, value, _ := strings.Cut(string(t.Context), "\x00")
-	run := h.tasks[name]
-	if run == nil {
+	b, ok := h.tasks[name]
+	if !ok {
 		return fmt.Errorf("no handler of tasks %q", name)
 	}
-	return run(t, []byte(value))
+	return b.run(t, []byte(value))
 }

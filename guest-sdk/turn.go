@@ -18,7 +18,7 @@ func init() {
 }
 
 // out is the reply's envelope, kept from turn to turn.
-var out []byte
+var out = make([]byte, 0, firstBuffer)
 
 // current is the turn that runs, or ran last.
 var current abi.Turn
@@ -26,6 +26,9 @@ var current abi.Turn
 // keepBuffer is the largest buffer, in bytes, that is kept for the next turn: memory that a guest
 // touched stays with it while it lives.
 const keepBuffer = 16 << 10
+
+// firstBuffer is the size, in bytes, of buffers that are made in the start-up, so that the first turn of an actor need not.
+const firstBuffer = 1 << 10
 
 // runTurn is the export actor_turn.
 func runTurn() {
