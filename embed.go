@@ -28,7 +28,7 @@ const Module = "github.com/vivarium-run/vivarium"
 //go:embed guest-sdk/internal/memhost/schedules.go guest-sdk/internal/memhost/tasks.go
 //go:embed guest-sdk/internal/schema/fields.go guest-sdk/internal/schema/schema.go
 //go:embed guest-sdk/internal/schema/special.go guest-sdk/kv.go guest-sdk/kvbatch.go guest-sdk/life.go
-//go:embed guest-sdk/log.go guest-sdk/open.go guest-sdk/options.go guest-sdk/peer.go guest-sdk/queue.go
+//go:embed guest-sdk/log.go guest-sdk/object.go guest-sdk/open.go guest-sdk/options.go guest-sdk/peer.go guest-sdk/queue.go
 //go:embed guest-sdk/request.go guest-sdk/same.go guest-sdk/schedule.go guest-sdk/schema.go guest-sdk/task.go guest-sdk/turn.go guest-sdk/warm.go
 //go:embed hostfuncs/abi/code.go hostfuncs/abi/doc.go hostfuncs/abi/documents.go hostfuncs/abi/envelope.go
 //go:embed hostfuncs/abi/error.go hostfuncs/abi/limits.go hostfuncs/abi/manifest.go hostfuncs/abi/open.go hostfuncs/abi/page.go

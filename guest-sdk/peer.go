@@ -29,9 +29,13 @@ func (r Ref) OrCreate(input any) Ref {
 }
 
 func (r Ref) document() []byte {
-	b, err := json.Marshal(abi.Target(r))
-	check(err) // strings, and JSON that was encoded before
-	return b
+	o := object(nil).text("id", r.ID).text("name", r.Name).texts("key", r.Key).flag("create", r.Create)
+	if len(r.Input) > 0 {
+		b, err := json.Marshal(r.Input)
+		check(err) // JSON that was encoded before
+		o = o.raw("input", b)
+	}
+	return o.end()
 }
 
 // ActorInfo says who an actor is.
@@ -113,18 +117,25 @@ func (c *env) GetOrCreate(r Ref, input any) (*ActorInfo, error) {
 }
 
 func (c *env) create(s *abi.ActorSpec, input any) (*ActorInfo, error) {
-	spec, err := json.Marshal(s)
-	if err != nil {
-		return nil, err
-	}
 	var in []byte
 	if input != nil {
+		var err error
 		if in, err = json.Marshal(input); err != nil {
 			return nil, err
 		}
 	}
-	b, err := c.host.ActorCreate(spec, in)
+	b, err := c.host.ActorCreate(specDocument(s), in)
 	return decoded[ActorInfo](b, err == nil, err)
+}
+
+func specDocument(s *abi.ActorSpec) []byte {
+	o := object(nil).must("name", s.Name).texts("key", s.Key).flag("get", s.Get).flag("child", s.Child)
+	if s.Limits != nil {
+		b, err := json.Marshal(s.Limits)
+		check(err) // numbers and strings
+		o = o.raw("limits", b)
+	}
+	return o.end()
 }
 
 // Find returns who an actor is, nil if there is none.

@@ -73,12 +73,15 @@ func (s Schedules) set(d *abi.Schedule, args []any) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	spec, err := json.Marshal(d)
-	if err != nil {
-		return "", err
-	}
-	id, err := s.env.host.ScheduleSet(spec, b)
+	id, err := s.env.host.ScheduleSet(scheduleDocument(d), b)
 	return string(id), err
+}
+
+// scheduleDocument encodes what schedule_set takes.
+func scheduleDocument(d *abi.Schedule) []byte {
+	o := object(nil).text("name", d.Name).must("action", d.Action)
+	o = o.number("after", d.After).number("at", d.At).number("every", d.Every)
+	return o.text("cron", d.Cron).text("timezone", d.Timezone).end()
 }
 
 // Cancel removes a schedule by id or name, and reports whether there was one.

@@ -17,7 +17,10 @@ func (busyWorld) Reply(uint64, []byte) error                { return nil }
 func (busyWorld) StartTimer(int64, []byte) (string, error)  { return "task", nil }
 func (busyWorld) StartFetch(_, _, _ []byte) (string, error) { return "task", nil }
 func (busyWorld) SetSchedule(_, _ []byte) (string, error)   { return "schedule", nil }
-func (busyWorld) Send([]byte, string, []byte) error         { return nil }
+func (busyWorld) CreateActor(_, _ []byte) ([]byte, error) {
+	return []byte(`{"id":"x","name":"a","key":["b"]}`), nil
+}
+func (busyWorld) Send([]byte, string, []byte) error { return nil }
 
 var (
 	warmConn   = []byte(`{"id":"c","kind":"events","params":{"name":"ann"},"subject":"ann"}`)
@@ -38,6 +41,8 @@ var firstTurns = []struct {
 	{"guest-sdk/testguests/full", "full", []abi.Turn{
 		{Kind: abi.KindCreate}, {Name: "note", Args: []byte(`["a"]`)}, {Name: "me", Conn: warmConn},
 		{Name: "startTimer", Args: []byte(`[1,"v"]`)}, {Name: "startFetch", Args: []byte(`["https://api.example.com",false,"v"]`)},
+		{Name: "after", Args: []byte(`[1000,"note",["later"]]`)}, {Name: "send", Args: []byte(`[{"name":"a","key":["b"]},"note",["a"]]`)},
+		{Name: "create", Args: []byte(`[{"name":"a","key":["b"]},"input"]`)},
 		{Kind: abi.KindTask, Context: []byte("note\x00\"v\""), Head: warmTask, Args: warmReply},
 		{Kind: abi.KindQueue, Name: "each", Head: []byte(`[{"id":"m","sent":5,"attempt":1,"request":4}]`), Args: []byte(`["x"]`)},
 		{Kind: abi.KindRequest, Head: warmHead},
