@@ -15,12 +15,14 @@ const (
 	memoryWorth = 16 << 20        // bytes that have come since the last time, at least
 	memoryPause = 5 * time.Second // between two times
 	idleShare   = 4               // idle is less than a quarter of the processors
+	idleTicks   = 2               // by then actors have given back what they do not need, a second after their last turn
 )
 
 // memoryState decides when memory is given back. It is a plain function of what it is shown.
 type memoryState struct {
 	cpu   time.Duration // of the process, at the tick before
 	began bool
+	idle  int       // ticks in a row at which it was idle
 	floor int64     // bytes held after the last time
 	next  time.Time // not before
 }
@@ -28,9 +30,13 @@ type memoryState struct {
 // tick reports whether to give memory back now. cpu is what the process has used in all, held the bytes
 // that Go has of the system's. What of them is garbage only a collection can tell, so growth decides.
 func (s *memoryState) tick(now time.Time, cpu time.Duration, held int64) bool {
-	idle := s.began && cpu-s.cpu < memoryTick*time.Duration(processors())/idleShare
+	if s.began && cpu-s.cpu < memoryTick*time.Duration(processors())/idleShare {
+		s.idle++
+	} else {
+		s.idle = 0
+	}
 	s.cpu, s.began, s.floor = cpu, true, min(s.floor, held)
-	return idle && held-s.floor >= memoryWorth && !now.Before(s.next)
+	return s.idle >= idleTicks && held-s.floor >= memoryWorth && !now.Before(s.next)
 }
 
 // done notes what is held after giving back.

@@ -19,13 +19,13 @@ func TestMemoryIsGivenBackAtIdle(t *testing.T) {
 		left int64 // held afterwards, if memory is given back
 	}
 	tests := map[string][]step{
-		"the first tick knows nothing": {{quiet, grown, false, 0}, {quiet, grown, true, 0}},
-		"busy":                         {{0, grown, false, 0}, {busy, grown, false, 0}, {busy, grown, false, 0}, {quiet, grown, true, 0}},
-		"little":                       {{0, grown - 1, false, 0}, {quiet, grown - 1, false, 0}},
-		"not again within the pause":   {{0, grown, false, 0}, {0, grown, true, 0}, {0, grown, false, 0}, {0, grown, false, 0}, {0, grown, true, 0}},
-		"not again for what is live": {{0, 9 * grown, false, 0}, {0, 9 * grown, true, 9 * grown}, {0, 9 * grown, false, 0}, {0, 9 * grown, false, 0}, {0, 9 * grown, false, 0}, {0, 9 * grown, false, 0},
+		"the first tick knows nothing": {{quiet, grown, false, 0}, {quiet, grown, false, 0}, {quiet, grown, true, 0}},
+		"busy":                         {{0, grown, false, 0}, {busy, grown, false, 0}, {quiet, grown, false, 0}, {busy, grown, false, 0}, {quiet, grown, false, 0}, {quiet, grown, true, 0}},
+		"little":                       {{0, grown - 1, false, 0}, {quiet, grown - 1, false, 0}, {quiet, grown - 1, false, 0}},
+		"not again within the pause":   {{0, grown, false, 0}, {0, grown, false, 0}, {0, grown, true, 0}, {0, grown, false, 0}, {0, grown, false, 0}, {0, grown, true, 0}},
+		"not again for what is live": {{0, 9 * grown, false, 0}, {0, 9 * grown, false, 0}, {0, 9 * grown, true, 9 * grown}, {0, 9 * grown, false, 0}, {0, 9 * grown, false, 0}, {0, 9 * grown, false, 0}, {0, 9 * grown, false, 0},
 			{0, 9 * grown, false, 0}, {0, 9 * grown, false, 0}, {0, 10 * grown, true, 9 * grown}},
-		"from the lowest since": {{0, 9 * grown, false, 0}, {0, 9 * grown, true, 9 * grown}, {0, 2 * grown, false, 0}, {0, 2 * grown, false, 0}, {0, 2 * grown, false, 0}, {0, 2 * grown, false, 0}, {0, 3 * grown, true, 2 * grown}},
+		"from the lowest since": {{0, 9 * grown, false, 0}, {0, 9 * grown, false, 0}, {0, 9 * grown, true, 9 * grown}, {0, 2 * grown, false, 0}, {0, 2 * grown, false, 0}, {0, 2 * grown, false, 0}, {0, 2 * grown, false, 0}, {0, 3 * grown, true, 2 * grown}},
 	}
 	for name, steps := range tests {
 		t.Run(name, func(t *testing.T) {
