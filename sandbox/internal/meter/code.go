@@ -52,6 +52,7 @@ type code struct {
 	length  uint32 // local that holds an operand, if UsesLength
 	left    uint32 // local that holds the gas, if holdsGas
 	entry   uint32 // local that holds an entry of the table, if fillsTable
+	room    uint32 // local that holds the bytes of stack that were left at entry, if counts
 }
 
 type block struct {
@@ -138,9 +139,7 @@ func (c *code) function(fn uint32, body *validate.Body, r wasm.Reader) {
 	c.apply(start)
 	if counts(body) {
 		c.op(wasm.OpEnd)
-		c.get(c.stack)
-		c.i32(frame)
-		c.op(wasm.OpI32Add)
+		c.indexed(wasm.OpLocalGet, c.room)
 		c.set(c.stack)
 	}
 	c.op(wasm.OpEnd)
@@ -169,6 +168,12 @@ func (c *code) locals(n uint32) {
 	}
 	if c.fillsTable() {
 		c.entry = n
+		n++
+		groups++
+		add = append(add, 1, byte(wasm.I32))
+	}
+	if counts(c.body) {
+		c.room = n
 		groups++
 		add = append(add, 1, byte(wasm.I32))
 	}
@@ -177,14 +182,16 @@ func (c *code) locals(n uint32) {
 	c.out = append(c.out, add...)
 }
 
-// enter takes the frame from the stack and opens the block that returns become branches out of.
+// enter takes the frame from the stack and opens the block that returns become branches out of. What was left before is kept in a
+// local: to read the global again, here or at the end, would have each call wait for what the one before has written.
 func (c *code) enter(frame int64, results []wasm.ValType) {
 	c.get(c.stack)
+	c.indexed(wasm.OpLocalTee, c.room)
 	c.i32(frame)
 	c.op(wasm.OpI32Sub)
 	c.set(c.stack)
-	c.get(c.stack)
-	c.i32(0)
+	c.indexed(wasm.OpLocalGet, c.room)
+	c.i32(frame)
 	c.op(wasm.OpI32LtS)
 	c.out = append(c.out, byte(wasm.OpIf), wasm.BlockEmpty, byte(wasm.OpUnreachable), byte(wasm.OpEnd))
 	c.op(wasm.OpBlock)
