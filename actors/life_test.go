@@ -30,6 +30,25 @@ func TestIdleActorSleepsAndWakes(t *testing.T) {
 	}
 }
 
+// An actor that has nothing to do gives back what it does not need before it sleeps, and sleeps when it would have.
+func TestCalmActorsSleep(t *testing.T) {
+	const idle = 1200 * time.Millisecond // a little after it
+	s := actorstest.Open(t, actorstest.Options{Config: func(c *actors.Config) { c.IdleTime = idle }})
+	s.Upload(tenants.Default, "counter", counter)
+	id := s.Actor(tenants.Default, "counter")
+	for want := 1; want <= 2; want++ {
+		var n int
+		begun := time.Now()
+		if s.MustCall(id, &n, "increment", 1); n != want {
+			t.Fatalf("count is %d, want %d", n, want)
+		}
+		kvtest.Eventually(t, "sleep", func() bool { awake, live := s.Host.Awake(); return awake == 0 && live == 0 })
+		if took := time.Since(begun); took < idle {
+			t.Errorf("it slept after %v, before it had been idle for %v", took, idle)
+		}
+	}
+}
+
 // Actors beyond the bound on instances take turns: the one that was idle longest sleeps.
 func TestInstancesAreBounded(t *testing.T) {
 	s := actorstest.Open(t, actorstest.Options{Config: func(c *actors.Config) { c.MaxInstances = 2 }})

@@ -266,3 +266,28 @@ func TestSleepChangesNothing(t *testing.T) {
 		})
 	}
 }
+
+// An instance that gives back what it does not need goes on as one that never does: with the same gas, memory and rows.
+func TestCalmChangesNothing(t *testing.T) {
+	s := open(t, t.TempDir())
+	for _, g := range testGuests() {
+		t.Run(g.name, func(t *testing.T) {
+			v := acquire(t, s, g.wasm(t))
+			busy, calm := newWorld(), newWorld()
+			a, b := newInstance(t, v, busy), newInstance(t, v, calm)
+			defer a.Close()
+			defer b.Close()
+			for n, tn := range g.turns {
+				busy.begin(busy.rows)
+				calm.begin(calm.rows)
+				if x, y := mustTurn(t, a, busy, tn), mustTurn(t, b, calm, tn); x != y {
+					t.Errorf("turn %d, %s: %d gas, %d when calm", n, tn.name, x, y)
+				}
+				b.CalmDown()
+			}
+			if string(a.mem.Bytes()) != string(b.mem.Bytes()) || !reflect.DeepEqual(busy.rows, calm.rows) {
+				t.Error("memory or rows differ")
+			}
+		})
+	}
+}
