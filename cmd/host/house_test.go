@@ -37,11 +37,12 @@ var may = map[string][]string{
 	".":             {},
 
 	"internal/stats":    {},
+	"internal/hosttest": {},
 	"e2e/density/guest": {"guest-sdk"},
 }
 
 // testSupport are packages for tests, which may join what the house keeps apart.
-var testSupport = []string{"actors/actorstest", "kv/kvtest", "guest-sdk/testguests", "sandbox/wasmtest", "testkit"}
+var testSupport = []string{"actors/actorstest", "kv/kvtest", "guest-sdk/testguests", "sandbox/wasmtest", "testkit", "internal/hosttest"}
 
 // alone names the one room that may import a third-party library (by prefix).
 var alone = map[string]string{
