@@ -7,154 +7,67 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	"github.com/vivarium-run/vivarium/actors/actorstest"
-	"github.com/vivarium-run/vivarium/sandbox"
+	"github.com/vivarium-run/vivarium/internal/hosttest"
 )
 
 var long = flag.Bool("attack.long", false, "run the whole corpus and the measurements, and write docs/attack.md; see make attack")
 
-// TestMain lets the compile workers of the hosts in this process begin.
-func TestMain(m *testing.M) {
-	sandbox.MaybeWorker()
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { os.Exit(hosttest.Main(m.Run)) }
 
 // host is a real host in a process of its own, with two namespaces.
 type host struct {
-	t                      *testing.T
-	cmd                    *exec.Cmd
-	url, data, key, binary string
-	attacker, victim       string // tokens of admins
-	operator               string // a token
-	client                 *http.Client
-	done                   chan struct{} // closed when the process has ended
-	mu                     sync.Mutex    // guards out
-	out                    bytes.Buffer
+	*hosttest.Host
+	t                *testing.T
+	attacker, victim string // tokens of admins
+	operator         string // a token
+	client           *http.Client
 }
 
-// hostOptions are how the host is started.
-type hostOptions struct {
-	env   []string // beside ours
-	under []string // a command before the host's own
-	flags []string
-}
-
-// startHost builds the host and runs it until the test ends.
+// startHost runs a host until the test ends.
 func startHost(t *testing.T) *host {
 	t.Helper()
-	return startHostWith(t, hostOptions{})
-}
-
-func startHostWith(t *testing.T, o hostOptions) *host {
-	t.Helper()
-	dir := t.TempDir()
-	h := &host{
-		t: t, binary: filepath.Join(dir, "host"), data: filepath.Join(dir, "data"), key: filepath.Join(dir, "key"),
-		client: &http.Client{Timeout: 5 * time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: 64}},
-		done:   make(chan struct{}),
-	}
-	build := exec.Command("go", "build", "-o", h.binary, "./cmd/host")
-	build.Dir = actorstest.Root()
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build the host: %v: %s", err, out)
-	}
-	h.cli("key", h.key)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	l.Close() // free for the child
-	h.url = "http://" + addr
-	args := slices.Concat(o.under, []string{h.binary, "serve", "--data", h.data, "--key-file", h.key, "--listen", addr}, o.flags)
-	h.cmd = exec.Command(args[0], args[1:]...)
-	h.cmd.Env = append(os.Environ(), o.env...)
-	h.cmd.Stdout, h.cmd.Stderr = h, h
-	if err := h.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() { h.cmd.Wait(); close(h.done) }() // ends with the process, which the cleanup ends
-	t.Cleanup(func() { h.cmd.Process.Kill(); <-h.done })
-	h.await()
-	operator := h.cli("token", "--key-file", h.key, "--role", "operator")
-	h.operator = operator
-	for _, ns := range []string{"attacker", "victim"} {
-		if a := h.must("POST", "/namespaces", operator, `{"name":"`+ns+`"}`); a.status/100 != 2 {
-			t.Fatalf("make namespace %s: %s", ns, a)
-		}
-	}
-	h.attacker = h.cli("token", "--key-file", h.key, "--role", "admin", "--namespace", "attacker")
-	h.victim = h.cli("token", "--key-file", h.key, "--role", "admin", "--namespace", "victim")
+	h := newHost(t)
+	h.serve()
 	return h
 }
 
-// cli runs a command of the host and returns what it printed.
-func (h *host) cli(args ...string) string {
+// newHost prepares a host that does not run yet.
+func newHost(t *testing.T) *host {
+	t.Helper()
+	h := &host{Host: hosttest.New(t, t.TempDir()), t: t}
+	h.client = &http.Client{Timeout: 5 * time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
+	t.Cleanup(h.Kill)
+	return h
+}
+
+// serve starts the host and makes its namespaces.
+func (h *host) serve() {
 	h.t.Helper()
-	out, err := exec.Command(h.binary, args...).Output()
-	if err != nil {
-		h.t.Fatalf("host %s: %v", strings.Join(args, " "), err)
-	}
-	return strings.TrimSpace(string(out))
-}
-
-func (h *host) await() {
-	h.t.Helper()
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
-		if a, err := h.try(context.Background(), "GET", "/readyz", "", nil); err == nil && a.status == 200 {
-			return
-		}
-		if h.ended() || time.Now().After(deadline) {
-			h.t.Fatalf("the host does not get ready: %s", h.printed())
+	h.Start()
+	h.operator = h.Token("operator", "")
+	for _, ns := range []string{"attacker", "victim"} {
+		if a := h.must("POST", "/namespaces", h.operator, `{"name":"`+ns+`"}`); a.status/100 != 2 {
+			h.t.Fatalf("make namespace %s: %s", ns, a)
 		}
 	}
-}
-
-// Write collects what the host prints.
-func (h *host) Write(b []byte) (int, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.out.Len() > 1<<20 {
-		return len(b), nil
-	}
-	return h.out.Write(b)
-}
-
-func (h *host) printed() string {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.out.String()
+	h.attacker, h.victim = h.Token("admin", "attacker"), h.Token("admin", "victim")
 }
 
 // faults returns what the host logged as its own faults.
 func (h *host) faults() string {
 	var b strings.Builder
-	for line := range strings.Lines(h.printed()) {
+	for line := range strings.Lines(h.Printed()) {
 		if strings.Contains(line, "level=ERROR") {
 			b.WriteString(line)
 		}
 	}
 	return b.String()
-}
-
-func (h *host) ended() bool {
-	select {
-	case <-h.done:
-		return true
-	default:
-		return false
-	}
 }
 
 // answer is what a request got.
@@ -194,7 +107,7 @@ func (h *host) try(ctx context.Context, method, path, token string, body any) (a
 	case []byte:
 		r, contentType = bytes.NewReader(b), "application/wasm"
 	}
-	req, err := http.NewRequestWithContext(ctx, method, h.url+path, r)
+	req, err := http.NewRequestWithContext(ctx, method, h.URL+path, r)
 	if err != nil {
 		return answer{}, err
 	}
@@ -237,7 +150,7 @@ func (h *host) within(d time.Duration, method, path, token string, body any) ans
 		}
 		select {
 		case <-time.After(time.Second):
-		case <-h.done:
+		case <-h.Done:
 			return a
 		}
 	}

@@ -96,7 +96,7 @@ func (h *host) measureRun(t *testing.T, v *victim, b *beside) {
 	v.taken()
 	select {
 	case <-time.After(pieceRun):
-	case <-h.done:
+	case <-h.Done:
 	}
 	took, wrong := v.taken()
 	h.alive(t)

@@ -27,7 +27,7 @@ func (h *host) settled() (least holding) {
 	for began := time.Now(); time.Since(began) < settleTime; {
 		select {
 		case <-time.After(100 * time.Millisecond):
-		case <-h.done:
+		case <-h.Done:
 			h.alive(h.t)
 		}
 		if now := h.holds(); now.own < least.own {
@@ -56,7 +56,7 @@ func (h *host) memoryAfter(t *testing.T, before holding) memoryFigures {
 	for now = h.holds(); now.own > before.own+budgetRSS && time.Since(began) < backTime; now = h.holds() {
 		select {
 		case <-time.After(100 * time.Millisecond):
-		case <-h.done:
+		case <-h.Done:
 			h.alive(t)
 		}
 	}

@@ -90,7 +90,7 @@ func (h *host) once(ctx context.Context, token, method, path string, body any) s
 
 // churn opens a WebSocket and drops it.
 func (h *host) churn(n int) string {
-	c, err := net.Dial("tcp", strings.TrimPrefix(h.url, "http://"))
+	c, err := net.Dial("tcp", strings.TrimPrefix(h.URL, "http://"))
 	if err != nil {
 		return "no connection"
 	}
@@ -113,7 +113,9 @@ func TestNoisyNeighbours(t *testing.T) {
 }
 
 func testNoise(t *testing.T, plan string) {
-	h := startHostWith(t, hostOptions{flags: []string{"--plans", filepath.Join(actorstest.Root(), "deploy", "plans.json")}})
+	h := newHost(t)
+	h.Args = []string{"--plans", filepath.Join(actorstest.Root(), "deploy", "plans.json")}
+	h.serve()
 	if *long {
 		h.fillStore(t)
 	}
@@ -209,7 +211,7 @@ func (h *host) makeNoise(t *testing.T, d time.Duration) map[string]map[string]in
 	for i := range 16 {
 		kind := list[i%len(list)]
 		wg.Go(func() {
-			for n := i; ctx.Err() == nil && !h.ended(); n += 16 {
+			for n := i; ctx.Err() == nil && !h.Ended(); n += 16 {
 				verdict := kind.make(ctx, h, n)
 				if ctx.Err() != nil {
 					return // it left before its answer
@@ -234,7 +236,7 @@ func (h *host) makeNoise(t *testing.T, d time.Duration) map[string]map[string]in
 func (h *host) pass(d time.Duration) {
 	select {
 	case <-time.After(d):
-	case <-h.done:
+	case <-h.Done:
 	}
 }
 

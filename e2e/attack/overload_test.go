@@ -38,13 +38,14 @@ func working() []byte {
 	})()
 }
 
-// small returns what the host is started with to make its capacity small: one processor. In the long form that is all
+// beSmall makes the capacity of a host that does not run yet small: one processor. In the long form that is all
 // that the host sees, and the generator has another; in the short form it is one of Go's threads, on any of them.
-func small() hostOptions {
+func (h *host) beSmall() {
 	if *longOverload {
-		return hostOptions{under: []string{"taskset", "-c", "0"}}
+		h.Under = []string{"taskset", "-c", "0"}
+	} else {
+		h.Env = []string{"GOMAXPROCS=1"}
 	}
-	return hostOptions{env: []string{"GOMAXPROCS=1"}}
 }
 
 // overload is a host and what is asked of it.
@@ -83,7 +84,9 @@ func TestOverload(t *testing.T) {
 
 func openOverload(t *testing.T) *overload {
 	t.Helper()
-	o := &overload{host: startHostWith(t, small())}
+	o := &overload{host: newHost(t)}
+	o.beSmall()
+	o.serve()
 	for token, list := range map[string]*[][]byte{o.attacker: &o.loud, o.victim: &o.quiet} {
 		if a := o.upload(token, "worker", working()); a.status != 201 {
 			t.Fatalf("upload: %s", a)
@@ -102,18 +105,16 @@ func openOverload(t *testing.T) *overload {
 	return o
 }
 
-func (o *overload) addr() string { return strings.TrimPrefix(o.url, "http://") }
-
 // measurePeak finds out what the host can do: in a closed loop, from as many connections as keep it busy.
 func (o *overload) measurePeak(t *testing.T, d time.Duration) {
 	t.Helper()
-	one, err := load.Run(t.Context(), load.Config{Addr: o.addr(), Conns: 1, Requests: o.loud, Duration: d / 2})
+	one, err := load.Run(t.Context(), load.Config{Addr: o.Addr(), Conns: 1, Requests: o.loud, Duration: d / 2})
 	if err != nil {
 		t.Fatal(err)
 	}
 	o.idle = load.Percentile(one.Latencies, 50)
 	before := o.processor()
-	r, err := load.Run(t.Context(), load.Config{Addr: o.addr(), Conns: 4, Requests: o.loud, Duration: d})
+	r, err := load.Run(t.Context(), load.Config{Addr: o.Addr(), Conns: 4, Requests: o.loud, Duration: d})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -198,7 +199,7 @@ func (o *overload) besides(t *testing.T, d time.Duration) (answers []load.Answer
 	if *longOverload {
 		return o.open(t, o.quiet, quietRate, quietConns, d).Answers
 	}
-	r, err := load.Run(t.Context(), load.Config{Addr: o.addr(), Conns: 1, Requests: o.quiet, Duration: d})
+	r, err := load.Run(t.Context(), load.Config{Addr: o.Addr(), Conns: 1, Requests: o.quiet, Duration: d})
 	if err != nil {
 		t.Errorf("the other namespace: %v", err)
 	}
@@ -209,7 +210,7 @@ func (o *overload) besides(t *testing.T, d time.Duration) (answers []load.Answer
 }
 
 func (o *overload) open(t *testing.T, requests [][]byte, rate float64, conns int, d time.Duration) load.OpenResult {
-	got, err := load.Open{Addr: o.addr(), Conns: conns, Rate: rate, Requests: requests, Duration: d}.Run(t.Context())
+	got, err := load.Open{Addr: o.Addr(), Conns: conns, Rate: rate, Requests: requests, Duration: d}.Run(t.Context())
 	if err != nil || got.Broken > 0 {
 		t.Errorf("%d connections broke: %v %v", got.Broken, err, got.First)
 	}
@@ -218,7 +219,7 @@ func (o *overload) open(t *testing.T, requests [][]byte, rate float64, conns int
 
 // processor returns the processor time that the host has used.
 func (h *host) processor() time.Duration {
-	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", h.cmd.Process.Pid)) // of a process that runs
+	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", h.Cmd.Process.Pid)) // of a process that runs
 	f := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
 	if len(f) < 13 {
 		return 0
@@ -250,7 +251,7 @@ func (o *overload) comeBack(t *testing.T) time.Duration {
 	t.Helper()
 	began := time.Now()
 	for time.Since(began) < patience {
-		r, err := load.Run(t.Context(), load.Config{Addr: o.addr(), Conns: 1, Requests: o.loud[:1]})
+		r, err := load.Run(t.Context(), load.Config{Addr: o.Addr(), Conns: 1, Requests: o.loud[:1]})
 		if err == nil && load.Percentile(r.Latencies, 50) < 3*o.idle {
 			return time.Since(began)
 		}

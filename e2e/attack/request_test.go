@@ -53,7 +53,7 @@ func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 // send uploads a body as it is.
 func (h *host) send(t *testing.T, body io.Reader, header ...string) answer {
 	t.Helper()
-	req, err := http.NewRequestWithContext(context.Background(), "PUT", h.url+"/modules/sent", body)
+	req, err := http.NewRequestWithContext(context.Background(), "PUT", h.URL+"/modules/sent", body)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +83,7 @@ func (h *host) read(t *testing.T, req *http.Request) answer {
 
 func (h *host) dial(t *testing.T) *net.TCPConn {
 	t.Helper()
-	c, err := net.Dial("tcp", strings.TrimPrefix(h.url, "http://"))
+	c, err := net.Dial("tcp", strings.TrimPrefix(h.URL, "http://"))
 	if err != nil {
 		t.Fatal(err)
 	}

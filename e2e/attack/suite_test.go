@@ -191,7 +191,7 @@ func (h *host) volley(list []*attack, n int) (all []outcome) {
 		})
 	}
 	for _, a := range list {
-		if h.ended() {
+		if h.Ended() {
 			break
 		}
 		next <- a

@@ -125,7 +125,7 @@ type holding struct {
 
 // holds looks at the host's process from outside.
 func (h *host) holds() holding {
-	pid := h.cmd.Process.Pid
+	pid := h.Cmd.Process.Pid
 	var r holding
 	proc := func(name string) string {
 		b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, name))
@@ -150,7 +150,7 @@ func (h *host) holds() holding {
 	r.fds = len(fds)
 	r.workers = children(pid)
 	for _, dir := range []string{"sandbox", "modules"} {
-		filepath.WalkDir(filepath.Join(h.data, dir), func(path string, d fs.DirEntry, err error) error {
+		filepath.WalkDir(filepath.Join(h.Data, dir), func(path string, d fs.DirEntry, err error) error {
 			name := filepath.Base(path)
 			parent := filepath.Base(filepath.Dir(path))
 			if err == nil && !d.IsDir() && name != "lock" && (strings.HasPrefix(name, "tmp") || strings.HasPrefix(parent, ".work") || strings.Contains(path, "/.work/") || strings.Contains(path, "/staging/")) {
@@ -229,8 +229,8 @@ func (h *host) givenBackWithin(t *testing.T, before holding, within time.Duratio
 // alive fails the test at once if the host has ended.
 func (h *host) alive(t *testing.T) {
 	t.Helper()
-	if h.ended() {
-		t.Fatalf("THE HOST HAS DIED: %s", tail(h.printed(), 6000))
+	if h.Ended() {
+		t.Fatalf("THE HOST HAS DIED: %s", tail(h.Printed(), 6000))
 	}
 }
 

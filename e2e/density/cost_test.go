@@ -61,9 +61,9 @@ func (g *growth) idle(d time.Duration) {
 // run increments for a while and returns how often.
 func (c *cell) run(d time.Duration) int {
 	c.t.Helper()
-	r, err := load.Run(c.t.Context(), load.Config{Addr: c.addr, Conns: askers, Requests: c.requests, Duration: d, Check: counted})
+	r, err := load.Run(c.t.Context(), load.Config{Addr: c.Addr(), Conns: askers, Requests: c.requests, Duration: d, Check: counted})
 	if err != nil {
-		c.t.Fatalf("increment: %v: %s", err, c.printed())
+		c.t.Fatalf("increment: %v: %s", err, c.Printed())
 	}
 	return r.Requests
 }

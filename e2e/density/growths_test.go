@@ -106,12 +106,12 @@ func socketsGrow(t *testing.T, sizes []int) *growth {
 func (h *host) socket(namespace, key string) {
 	h.t.Helper()
 	target := fmt.Sprintf("/gateway/%s/connect?rvt-namespace=%s&rvt-method=getOrCreate&rvt-runner=default&rvt-crash-policy=sleep&rvt-key=%s&rvt-token=%s", tally.name, namespace, key, h.operator)
-	s, err := load.DialSocket(h.t.Context(), h.addr, target, "Sec-WebSocket-Protocol: rivet, rivet_encoding.json\r\n")
+	s, err := load.DialSocket(h.t.Context(), h.Addr(), target, "Sec-WebSocket-Protocol: rivet, rivet_encoding.json\r\n")
 	if err == nil {
 		err = begun(s)
 	}
 	if err != nil {
-		h.t.Fatalf("socket: %v: %s", err, h.printed())
+		h.t.Fatalf("socket: %v: %s", err, h.Printed())
 	}
 	h.t.Cleanup(s.Close)
 	go s.Idle() // ends with the socket

@@ -29,7 +29,7 @@ func (h *host) request(k kind, namespace, key, action, args string) []byte {
 	body := `{"args":[` + args + `]}`
 	return fmt.Appendf(nil, "POST /gateway/%s/action/%s?rvt-namespace=%s&rvt-method=getOrCreate&rvt-runner=default&rvt-crash-policy=sleep&rvt-key=%s HTTP/1.1\r\n"+
 		"Host: %s\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
-		k.name, action, namespace, key, h.addr, h.operator, len(body), body)
+		k.name, action, namespace, key, h.Addr(), h.operator, len(body), body)
 }
 
 // counts returns the requests that count once in each of the actors [from, to).
@@ -57,14 +57,14 @@ func (h *host) populate(k kind, from, to int) {
 // send sends each request until it is answered, over so many connections: a host with too much to do says so.
 func (h *host) send(list [][]byte, conns int) {
 	h.t.Helper()
-	ok := h.await(5*time.Minute, 50*time.Millisecond, func() bool {
+	err := h.Await(5*time.Minute, 50*time.Millisecond, func() bool {
 		done := make([]bool, len(list)) // each connection sets others
 		_, err := load.Run(h.t.Context(), load.Config{
-			Addr: h.addr, Conns: min(conns, len(list)), Requests: list,
+			Addr: h.Addr(), Conns: min(conns, len(list)), Requests: list,
 			Check: func(_, i int, _ []byte) error { done[i] = true; return nil },
 		})
 		if err != nil && !strings.Contains(err.Error(), `"code":"service_busy"`) {
-			h.t.Fatalf("%v: %s", err, h.printed())
+			h.t.Fatalf("%v: %s", err, h.Printed())
 		}
 		var rest [][]byte
 		for i, r := range list {
@@ -75,15 +75,15 @@ func (h *host) send(list [][]byte, conns int) {
 		list = rest
 		return len(list) == 0
 	})
-	if !ok {
-		h.t.Fatalf("%d requests were not answered", len(list))
+	if err != nil {
+		h.t.Fatalf("%d requests were not answered: %v", len(list), err)
 	}
 }
 
 // asleep waits until no actor is awake.
 func (h *host) asleep() {
 	h.t.Helper()
-	if !h.await(2*time.Minute, 200*time.Millisecond, func() bool { return h.metric("host_actors_awake") == 0 }) {
-		h.t.Fatal("the actors do not fall asleep")
+	if err := h.Await(2*time.Minute, 200*time.Millisecond, func() bool { return h.metric("host_actors_awake") == 0 }); err != nil {
+		h.t.Fatalf("the actors do not fall asleep: %v", err)
 	}
 }

@@ -70,7 +70,7 @@ func (h *host) processor() time.Duration {
 	return time.Duration(user+system) * tick
 }
 
-func (h *host) folder() string { return filepath.Join("/proc", strconv.Itoa(h.cmd.Process.Pid)) }
+func (h *host) folder() string { return filepath.Join("/proc", strconv.Itoa(h.Cmd.Process.Pid)) }
 
 func (h *host) proc(file string) []byte {
 	h.t.Helper()
@@ -86,7 +86,7 @@ func (h *host) proc(file string) []byte {
 func settle(hosts ...*host) {
 	for _, h := range hosts {
 		before, quiet := h.holds().own, 0
-		h.await(2*time.Minute, time.Second, func() bool {
+		h.Await(2*time.Minute, time.Second, func() bool {
 			now := h.holds().own
 			if quiet++; now > before+1<<20 || now < before-1<<20 {
 				before, quiet = now, 0

@@ -76,7 +76,7 @@ func makeStores(t *testing.T, sizes []int) (all []*store) {
 	for _, s := range all {
 		s.slept = s.holds()
 		s.stop()
-		s.stopped, s.disk = s.endedAfter, used(t, s.data)
+		s.stopped, s.disk = s.endedAfter, used(t, s.Data)
 	}
 	return all
 }
@@ -154,9 +154,9 @@ func wakeInTurn(t *testing.T, stores []*store, n int, seed uint64) {
 				if len(some) == 0 {
 					continue
 				}
-				r, err := load.Run(t.Context(), load.Config{Addr: s.addr, Conns: 1, Requests: some})
+				r, err := load.Run(t.Context(), load.Config{Addr: s.Addr(), Conns: 1, Requests: some})
 				if err != nil {
-					t.Fatalf("wake: %v: %s", err, s.printed())
+					t.Fatalf("wake: %v: %s", err, s.Printed())
 				}
 				took[i] = append(took[i], r.Latencies...)
 			}

@@ -152,7 +152,7 @@ func trapped(ctx context.Context, _ *churn, t *tenant, r *rand.Rand) error {
 }
 
 func wrongToken(ctx context.Context, c *churn, _ *tenant, r *rand.Rand) error {
-	stranger, err := client.New(c.h.url, client.Options{Token: "no.such." + noise(r, 40), HTTP: c.h.http})
+	stranger, err := client.New(c.h.URL, client.Options{Token: "no.such." + noise(r, 40), HTTP: c.h.http})
 	if err != nil {
 		return err
 	}

@@ -76,13 +76,13 @@ func openChurn(t testing.TB, h *host) *churn {
 		fmt.Fprint(w, "from outside")
 	}))}
 	t.Cleanup(c.outside.Close)
-	h.args = append(h.args, "--egress-allow-loopback", strings.TrimPrefix(c.outside.URL, "http://"))
-	h.start()
-	operator := h.client(h.token("operator", ""))
+	h.Args = append(h.Args, "--egress-allow-loopback", strings.TrimPrefix(c.outside.URL, "http://"))
+	h.Start()
+	operator := h.client(h.Token("operator", ""))
 	guest := actorstest.Guest(t, actorstest.ScriptGuest)
 	for i := range spaces {
 		name := fmt.Sprint("tenant", i)
-		one := &tenant{name: name, admin: h.client(h.token("admin", name))}
+		one := &tenant{name: name, admin: h.client(h.Token("admin", name))}
 		for _, r := range []client.Request{
 			{Method: "POST", Path: "/namespaces", Body: fmt.Appendf(nil, `{"name":%q}`, name)},
 			{Method: "PUT", Path: "/modules/script", Query: inSpace(name), ContentType: "application/wasm", Body: guest},

@@ -31,29 +31,29 @@ var deaths = []death{
 	{"killed at work", func(m *mob, r *rand.Rand) {
 		pause(m, r, 1200)
 		m.ending.Store(true)
-		m.h.kill()
+		m.h.Kill()
 	}},
 	{"killed while it drains", func(m *mob, r *rand.Rand) {
 		pause(m, r, 800)
 		m.ending.Store(true)
-		m.h.cmd.Process.Signal(syscall.SIGTERM)
+		m.h.Cmd.Process.Signal(syscall.SIGTERM)
 		pause(m, r, 300)
-		m.h.kill()
+		m.h.Kill()
 	}},
 	{"killed at work, and in the starts after it", func(m *mob, r *rand.Rand) {
 		pause(m, r, 800)
 		m.ending.Store(true)
-		m.h.kill()
+		m.h.Kill()
 		for range 2 {
-			m.h.begin()
+			m.h.Begin()
 			pause(m, r, 250)
-			m.h.kill()
+			m.h.Kill()
 		}
 	}},
 	{"asked to stop", func(m *mob, r *rand.Rand) {
 		pause(m, r, 800)
 		m.ending.Store(true)
-		if code := m.h.stop(); code != 0 {
+		if code := m.h.Stop(); code != 0 {
 			m.t.Errorf("asked to stop, it ended with %d", code)
 		}
 	}},
@@ -63,7 +63,7 @@ var deaths = []death{
 func pause(m *mob, r *rand.Rand, most int) {
 	select {
 	case <-time.After(time.Duration(r.Intn(most*1000)) * time.Microsecond):
-	case <-m.h.done:
+	case <-m.h.Done:
 	}
 }
 
@@ -114,7 +114,7 @@ func (m *mob) round(n int, d death, r *rand.Rand) (wrong []string, recovery time
 	wait()
 	m.h.verify()
 	begun := time.Now()
-	m.h.start()
+	m.h.Start()
 	recovery = time.Since(begun)
 	m.meet()
 	return m.account(), recovery

@@ -97,8 +97,8 @@ const counters = 24
 func stored(t *testing.T, killed bool) *host {
 	t.Helper()
 	h := newHost(t)
-	h.start()
-	c := h.client(h.token("admin", "default"))
+	h.Start()
+	c := h.client(h.Token("admin", "default"))
 	upload := client.Request{Method: "PUT", Path: "/modules/plugin", ContentType: "application/wasm", Body: actorstest.Guest(t, "examples/wasm/extism-as")}
 	if err := ask(t.Context(), c, upload); err != nil {
 		t.Fatal(err)
@@ -111,9 +111,9 @@ func stored(t *testing.T, killed bool) *host {
 		}
 	}
 	if killed {
-		h.kill()
-	} else if code := h.stop(); code != 0 {
-		t.Fatal(h.printed())
+		h.Kill()
+	} else if code := h.Stop(); code != 0 {
+		t.Fatal(h.Printed())
 	}
 	return h
 }
@@ -146,7 +146,7 @@ func kindOf(rel string) string {
 func (h *host) copyOf(t *testing.T) *host {
 	t.Helper()
 	c := newHost(t)
-	if out, err := exec.Command("cp", "-a", h.data, c.data).CombinedOutput(); err != nil { // it keeps holes
+	if out, err := exec.Command("cp", "-a", h.Data, c.Data).CombinedOutput(); err != nil { // it keeps holes
 		t.Fatalf("%v: %s", err, out)
 	}
 	return c
@@ -171,7 +171,7 @@ func TestDamagedFiles(t *testing.T) {
 	var list []one
 	for state, killed := range map[string]bool{"stopped": false, "killed": true} {
 		h := stored(t, killed)
-		paths, kinds := files(t, h.data)
+		paths, kinds := files(t, h.Data)
 		for i, path := range paths {
 			for _, s := range spoils {
 				list = append(list, one{h, state, path, kinds[i], s})
@@ -186,7 +186,7 @@ func TestDamagedFiles(t *testing.T) {
 	for _, d := range list {
 		t.Run(d.state+"/"+d.kind+"/"+d.name, func(t *testing.T) {
 			h := d.from.copyOf(t)
-			if err := d.do(filepath.Join(h.data, filepath.FromSlash(d.path)), r); err != nil {
+			if err := d.do(filepath.Join(h.Data, filepath.FromSlash(d.path)), r); err != nil {
 				t.Fatal(err)
 			}
 			found := h.judge(d.state == "killed" && strings.HasSuffix(d.path, ".mem"))
@@ -203,7 +203,7 @@ const shortDamages = 6
 // judge says what becomes of a host on a damaged folder. older lets it have forgotten the end of its log.
 func (h *host) judge(older bool) string {
 	t := h.t
-	out, code := h.cli("verify", "--data", h.data)
+	out, code := h.TryRun("verify", "--data", h.Data)
 	checked := "sound"
 	if code != 0 {
 		checked = "verify " + codesOf(out)
@@ -211,14 +211,14 @@ func (h *host) judge(older bool) string {
 	if noTrace(out); code != 0 && code != 1 && code != 3 || code != 0 && checked == "verify " {
 		t.Errorf("host verify ended with %d: %s", code, out)
 	}
-	h.begin()
-	if err := h.awaitReady(); err != nil {
-		if !h.ended() {
+	h.Begin()
+	if err := h.AwaitReady(); err != nil {
+		if !h.Ended() {
 			t.Errorf("it hangs: %v", err)
 			return "hangs"
 		}
-		said := h.printed()
-		if exit := h.cmd.ProcessState.ExitCode(); exit != 1 && exit != 3 || !noTrace(said) || strings.TrimSpace(said) == "" {
+		said := h.Printed()
+		if exit := h.Cmd.ProcessState.ExitCode(); exit != 1 && exit != 3 || !noTrace(said) || strings.TrimSpace(said) == "" {
 			t.Errorf("it ended with %d: %s", exit, said)
 		}
 		if code == 0 {
@@ -227,8 +227,8 @@ func (h *host) judge(older bool) string {
 		return checked + "; does not start, " + lastLine(said)
 	}
 	answers := h.counts(older)
-	if exit := h.stop(); exit != 0 || !noTrace(h.printed()) {
-		t.Errorf("it ended with %d: %s", exit, h.printed())
+	if exit := h.Stop(); exit != 0 || !noTrace(h.Printed()) {
+		t.Errorf("it ended with %d: %s", exit, h.Printed())
 	}
 	return checked + "; " + answers
 }
@@ -237,7 +237,7 @@ func (h *host) judge(older bool) string {
 func (h *host) counts(older bool) string {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	c := h.client(h.token("admin", "default"))
+	c := h.client(h.Token("admin", "default"))
 	got := map[string]int{}
 	for i := range counters {
 		n, err := client.Call[int](ctx, c.Get("plugin", fmt.Sprint(i)), "count")

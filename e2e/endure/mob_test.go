@@ -45,8 +45,8 @@ func openMob(t testing.TB, h *host) *mob {
 		fmt.Fprint(w, "from outside")
 	}))}
 	t.Cleanup(m.outside.Close)
-	h.args = append(h.args, "--egress-allow-loopback", strings.TrimPrefix(m.outside.URL, "http://"))
-	h.start()
+	h.Args = append(h.Args, "--egress-allow-loopback", strings.TrimPrefix(m.outside.URL, "http://"))
+	h.Start()
 	m.meet()
 	for _, r := range []client.Request{
 		{Method: "PUT", Path: "/modules/script", ContentType: "application/wasm", Body: actorstest.Guest(t, actorstest.ScriptGuest)},
@@ -80,7 +80,7 @@ func (m *mob) equip(actor string) {
 }
 
 // meet makes a client for the process that runs now.
-func (m *mob) meet() { m.client = m.h.client(m.h.token("admin", "default")) }
+func (m *mob) meet() { m.client = m.h.client(m.h.Token("admin", "default")) }
 
 func (m *mob) member(actor string) *client.Handle { return m.client.GetOrCreate("hooked", actor) }
 

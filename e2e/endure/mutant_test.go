@@ -4,13 +4,13 @@ import (
 	"encoding/json"
 	"math/rand"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/vivarium-run/vivarium/actors/actorstest"
+	"github.com/vivarium-run/vivarium/internal/hosttest"
 )
 
 // mutation is a fault that a host is built with, by another text of one of its files, to see that it is found.
@@ -69,11 +69,7 @@ func (f mutation) build(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	build := exec.Command("go", "build", "-overlay", overlay, "-o", bin, "./cmd/host")
-	build.Dir = actorstest.Root()
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	hosttest.Build(t, bin, "-overlay", overlay)
 	return bin
 }
 
@@ -89,7 +85,7 @@ func TestCrashFindsFaults(t *testing.T) {
 				return
 			}
 			h := newHost(t)
-			h.bin = f.build(t)
+			h.Binary = f.build(t)
 			m := openMob(t, h)
 			m.patience = 3 * time.Second // what is lost does not come
 			r := rand.New(rand.NewSource(1))

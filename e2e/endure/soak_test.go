@@ -29,12 +29,12 @@ func TestSoak(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	w := &witness{more: make(chan struct{})}
-	h.see = w.see
+	h.Output.See = w.see
 	every := 10 * time.Second
 	if *soakTime == 0 {
 		every = 500 * time.Millisecond
 	}
-	h.env = []string{witnessEnv(every)}
+	h.Env = []string{witnessEnv(every)}
 	c := openChurn(t, h)
 	rest := c.rest(t, w, "before the load") // what an idle host holds, once all code is compiled
 	list := c.load(t, w, every)
@@ -53,8 +53,8 @@ func TestSoak(t *testing.T) {
 			t.Errorf("%s: %s, want %s", v.what, v.got, v.want)
 		}
 	}
-	if code := h.stop(); code != 0 {
-		t.Errorf("the host ended with %d: %s", code, h.printed())
+	if code := h.Stop(); code != 0 {
+		t.Errorf("the host ended with %d: %s", code, h.Printed())
 	}
 	h.verify()
 	if *soakOut != "" {
@@ -80,7 +80,7 @@ func (c *churn) load(t *testing.T, w *witness, every time.Duration) (list []samp
 	wg.Go(func() { c.uploads(ctx, between, small, large) })
 	began, tick := time.Now(), time.NewTicker(every)
 	defer tick.Stop()
-	for ctx.Err() == nil && !c.h.ended() {
+	for ctx.Err() == nil && !c.h.Ended() {
 		select {
 		case <-tick.C:
 			s := c.look(t, w)
@@ -88,20 +88,20 @@ func (c *churn) load(t *testing.T, w *witness, every time.Duration) (list []samp
 			list = append(list, s)
 			keep(t, s)
 		case <-ctx.Done():
-		case <-c.h.done:
+		case <-c.h.Done:
 			cancel()
 		}
 	}
 	wg.Wait()
-	if c.h.ended() {
-		t.Fatalf("the host ended: %.3000s", c.h.printed())
+	if c.h.Ended() {
+		t.Fatalf("the host ended: %.3000s", c.h.Printed())
 	}
 	return list
 }
 
 func (c *churn) look(t *testing.T, w *witness) sample {
 	t.Helper()
-	s, err := w.look(c.h.cmd.Process.Pid, c.h.data)
+	s, err := w.look(c.h.Cmd.Process.Pid, c.h.Data)
 	if err != nil {
 		t.Fatal(err)
 	}
