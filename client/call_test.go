@@ -205,7 +205,7 @@ func TestErrors(t *testing.T) {
 				t.Errorf("a nested action is %q, %v", out, err)
 			}
 		}
-		for what, wrong := range map[string]string{"a wrong token": "nonsense", "a token of another role": must[string](t)(host.tokenOf("read"))} {
+		for what, wrong := range map[string]string{"a wrong token": "nonsense", "a token of another role": host.Token("read", "default")} {
 			other := stranger(t, client.Options{Token: wrong, Encoding: "json"})
 			err := client.Do(ctx, other.GetOrCreate("kitchen", newKey()), "inc", 1)
 			if _, connErr := other.GetOrCreate("kitchen", newKey()).Connect(ctx, client.ConnOptions{}); err == nil || connErr == nil || !strings.Contains(err.Error(), "(auth/") || !strings.Contains(connErr.Error(), "(auth/") {

@@ -1,13 +1,11 @@
 package client_test
 
 import (
-	"bytes"
 	"context"
-	"fmt"
+	"log"
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strconv"
@@ -18,120 +16,42 @@ import (
 
 	"github.com/vivarium-run/vivarium/actors/actorstest"
 	"github.com/vivarium-run/vivarium/client"
+	"github.com/vivarium-run/vivarium/internal/hosttest"
 )
 
 // endpoint and token are those of the host that the tests speak with: the real command, in a process of its own, in
 // production mode, with the guests kitchen and script.
 var (
 	endpoint, token string
-	host            *process
+	host            *hosttest.Host
 )
 
 func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "vivarium-client-")
-	if err == nil {
-		host, err = newProcess(dir)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "the host does not start:", err)
-		os.Exit(1)
-	}
-	endpoint, token = host.url, host.token
-	code := m.Run()
-	host.kill()
-	os.RemoveAll(dir)
-	os.Exit(code)
+	os.Exit(hosttest.Main(func() int {
+		openHost(setup{log.Default()})
+		defer host.Kill()
+		return m.Run()
+	}))
 }
 
-// process is a host that can be killed and started again.
-type process struct {
-	binary, dir, url, token string
-	cmd                     *exec.Cmd
-	ended                   chan struct{} // closed when it has ended
-}
+// setup is where that host begins: before the tests.
+type setup struct{ *log.Logger }
 
-func newProcess(dir string) (*process, error) {
-	p := &process{binary: filepath.Join(dir, "host"), dir: dir}
-	if err := actorstest.ShareCompiled(filepath.Join(dir, "data")); err != nil {
-		return nil, err
+func (setup) Helper() {}
+
+func openHost(t hosttest.T) {
+	host = hosttest.New(t, hosttest.Dir(t))
+	if err := actorstest.ShareCompiled(host.Data); err != nil {
+		t.Fatalf("%v", err)
 	}
-	build := exec.Command("go", "build", "-o", p.binary, "./cmd/host")
-	build.Dir = actorstest.Root()
-	if out, err := build.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("build: %w: %s", err, out)
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
-	p.url = "http://" + l.Addr().String()
-	l.Close() // free for the host
-	if _, err := p.run("key", p.key()); err != nil {
-		return nil, err
-	}
-	if err := p.start(); err != nil {
-		return nil, err
-	}
+	host.Listen = hosttest.FreeAddr(t) // the same after a kill
+	host.Args = []string{"--log-level", "warn"}
+	host.Start()
+	deployer := host.Token("deploy", "default")
 	for _, guest := range []string{"kitchen", "script"} {
-		deployer, err := p.tokenOf("deploy")
-		if err == nil {
-			_, err = p.run("deploy", filepath.Join(actorstest.Root(), "guest-sdk", "testguests", guest), "--url", p.url, "--token", deployer)
-		}
-		if err != nil {
-			return nil, err
-		}
+		host.Run("deploy", filepath.Join(actorstest.Root(), "guest-sdk", "testguests", guest), "--url", host.URL, "--token", deployer)
 	}
-	p.token, err = p.tokenOf("invoke", "--subject", "ann")
-	return p, err
-}
-
-func (p *process) key() string { return filepath.Join(p.dir, "key") }
-
-func (p *process) tokenOf(role string, more ...string) (string, error) {
-	return p.run(append([]string{"token", "--key-file", p.key(), "--role", role, "--namespace", "default"}, more...)...)
-}
-
-func (p *process) run(args ...string) (string, error) {
-	out, err := exec.Command(p.binary, args...).CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("host %s: %w: %s", args[0], err, out)
-	}
-	return strings.TrimSpace(string(out)), nil
-}
-
-// start starts the host and waits until it is ready.
-func (p *process) start() error {
-	var log bytes.Buffer
-	p.cmd = exec.Command(p.binary, "serve", "--data", filepath.Join(p.dir, "data"), "--key-file", p.key(), "--listen", strings.TrimPrefix(p.url, "http://"), "--log-level", "warn")
-	p.cmd.Stdout, p.cmd.Stderr = &log, &log
-	if err := p.cmd.Start(); err != nil {
-		return err
-	}
-	p.ended = make(chan struct{})
-	go func() { p.cmd.Wait(); close(p.ended) }() // ends with the process
-	deadline := time.NewTimer(time.Minute)
-	defer deadline.Stop()
-	for tick := time.NewTicker(10 * time.Millisecond); ; {
-		if resp, err := http.Get(p.url + "/readyz"); err == nil {
-			resp.Body.Close()
-			if resp.StatusCode == http.StatusOK {
-				return nil
-			}
-		}
-		select {
-		case <-tick.C:
-		case <-p.ended:
-			return fmt.Errorf("it ended: %s", log.String())
-		case <-deadline.C:
-			return fmt.Errorf("it is not ready")
-		}
-	}
-}
-
-// kill ends the host as the machine would.
-func (p *process) kill() {
-	p.cmd.Process.Kill()
-	<-p.ended
+	endpoint, token = host.URL, host.Token("invoke", "default", "--subject", "ann")
 }
 
 // encodings are those of clients.
