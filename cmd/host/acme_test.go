@@ -126,7 +126,7 @@ func TestServeWithACME(t *testing.T) {
 	checkPrivate(t, filepath.Join(data, "certificates"))
 
 	for _, down := range []bool{true, false} {
-		p.kill()
+		p.Kill()
 		ca.down.Store(down)
 		p = behind(t, held, url, "1", args...)
 		for name, want := range first {
@@ -139,10 +139,8 @@ func TestServeWithACME(t *testing.T) {
 	if n := ca.orders(); n != orders {
 		t.Errorf("after the restarts the CA was asked for %d certificates, before for %d", n, orders)
 	}
-	p.term()
-	<-p.done
-	if code := p.cmd.ProcessState.ExitCode(); code != 0 {
-		t.Errorf("exit code %d: %s", code, p.printed())
+	if code := p.Stop(); code != 0 {
+		t.Errorf("exit code %d: %s", code, p.Printed())
 	}
 }
 

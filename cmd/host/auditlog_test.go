@@ -59,7 +59,7 @@ func TestAuditLog(t *testing.T) {
 	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("mode %v, %v", info.Mode(), err)
 	}
-	if log := p.printed(); !strings.Contains(log, "audit=true") || !strings.Contains(log, "subject=ops") {
+	if log := p.Printed(); !strings.Contains(log, "audit=true") || !strings.Contains(log, "subject=ops") {
 		t.Errorf("the host's log: %s", log)
 	}
 
@@ -69,7 +69,7 @@ func TestAuditLog(t *testing.T) {
 	}
 	p.request("DELETE", "/modules/one", operator, nil)
 	want(file+".1", "POST /namespaces 200", "POST /namespaces 401", "DELETE /modules/{module} 404")
-	if err := p.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+	if err := p.Cmd.Process.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
 	p.await("the file to be opened again", func() bool {
@@ -77,7 +77,7 @@ func TestAuditLog(t *testing.T) {
 		return len(audited(t, file)) > 0
 	})
 	lines := len(audited(t, file))
-	p.kill()
+	p.Kill()
 	p = begin() // and goes on behind what is there
 	p.request("DELETE", "/namespaces/shop?confirm=shop", operator, nil)
 	kvtest.Eventually(t, "one more", func() bool { return len(audited(t, file)) == lines+1 })

@@ -68,13 +68,13 @@ func TestBackupUnderLoad(t *testing.T) {
 		before[i] = acked[i].Load()
 	}
 	file := filepath.Join(dir, "nightly.backup")
-	printed := host(t, "backup", "--url", p.url, "--token", operator, "-o", file)
+	printed := host(t, "backup", "--url", p.URL, "--token", operator, "-o", file)
 	close(stop)
 	wg.Wait()
 	if !strings.Contains(printed, " 1 modules") {
 		t.Errorf("it printed %q", printed)
 	}
-	if log := p.printed(); !strings.Contains(log, "a backup was taken") || !strings.Contains(log, "subject=nightly") {
+	if log := p.Printed(); !strings.Contains(log, "a backup was taken") || !strings.Contains(log, "subject=nightly") {
 		t.Errorf("no line in the log: %s", log)
 	}
 	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
@@ -84,8 +84,7 @@ func TestBackupUnderLoad(t *testing.T) {
 	if len(left) > 0 {
 		t.Errorf("left: %q", left)
 	}
-	p.term()
-	<-p.done
+	p.Stop()
 
 	data := filepath.Join(dir, "restored")
 	host(t, "restore", file, "--data", data)
@@ -114,10 +113,9 @@ func takeBackup(t *testing.T) (data, file string) {
 	p.await("the guest", func() bool { return p.request("GET", "/modules/plugin", "", nil).status == 200 })
 	p.output("", p.actor("", "plugin", "one"), "count", "[]")
 	operator := host(t, "token", "--data", data, "--role", "operator")
-	wantFault(t, "forbidden", "backup", "--url", p.url, "-o", file) // who may come without a token is no operator
-	host(t, "backup", "--url", p.url, "--token", operator, "-o", file)
-	p.term()
-	<-p.done
+	wantFault(t, "forbidden", "backup", "--url", p.URL, "-o", file) // who may come without a token is no operator
+	host(t, "backup", "--url", p.URL, "--token", operator, "-o", file)
+	p.Stop()
 	return data, file
 }
 

@@ -17,7 +17,7 @@ func TestListen(t *testing.T) {
 	s := serve(t)
 	s.upload(s.token("deploy", "default"), "kitchen", "guest-sdk/testguests/kitchen")
 	invoke := s.token("invoke", "default")
-	url := s.url
+	url := s.URL
 	var out, errs kvtest.Log
 	ended := make(chan int, 1)
 	flags := []string{"--key", "a,b", "--url", url, "--token", invoke}
@@ -34,9 +34,9 @@ func TestListen(t *testing.T) {
 	}
 	s.await("a connection", func() bool { return strings.Contains(errs.String(), "connected") })
 	hear(1)
-	s.kill()
+	s.Kill()
 	s.process = launch(t, url, exec.Command(os.Args[0], "serve", "--data", s.data, "--key-file", s.key, "--listen", strings.TrimPrefix(url, "http://")))
-	s.await("ready", s.ready)
+	s.awaitReady()
 	hear(3)
 	if code := <-ended; code != 0 {
 		t.Errorf("exit code %d: %s", code, errs.String())

@@ -55,7 +55,7 @@ func realDisk(t *testing.T, args ...string) *fillable {
 		return nil
 	}
 	p := startAs(t, func(cmd *exec.Cmd) { onSmallDisk(cmd, dir) }, append(args, "--data", filepath.Join(dir, "data"), "--min-free", strconv.Itoa(smallDiskMinFree))...)
-	ballast := filepath.Join("/proc", strconv.Itoa(p.cmd.Process.Pid), "root", dir, "ballast")
+	ballast := filepath.Join("/proc", strconv.Itoa(p.Cmd.Process.Pid), "root", dir, "ballast")
 	return &fillable{
 		how: "a real disk of 224 MiB",
 		p:   p,

@@ -33,7 +33,7 @@ func injectedDisk(t *testing.T) *fillable {
 	t.Cleanup(func() { n.stop() })
 	return &fillable{
 		how:   "free space as it is told",
-		p:     &process{t: t, url: n.url()},
+		p:     reach(t, n.url()),
 		fill:  free.Store,
 		clear: func() { free.Store(1 << 40) },
 	}

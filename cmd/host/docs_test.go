@@ -189,13 +189,13 @@ func (s *story) start(b block) {
 			continue
 		}
 		if s.host != nil {
-			s.host.kill()
+			s.host.Kill()
 		}
 		s.shareCompiled(args)
 		s.host = start(t, args[1:]...)
-		t.Setenv("VIVARIUM_URL", s.host.url)
+		t.Setenv("VIVARIUM_URL", s.host.URL)
 		if args[1] == "dev" {
-			s.host.await("a live guest", func() bool { return strings.Contains(s.host.printed(), " is live ") })
+			s.host.await("a live guest", func() bool { return strings.Contains(s.host.Printed(), " is live ") })
 		}
 	}
 }
@@ -215,14 +215,14 @@ func (s *story) shareCompiled(args []string) {
 func (s *story) run(line int, commands string) {
 	s.t.Helper()
 	if s.host != nil {
-		commands = strings.ReplaceAll(commands, "127.0.0.1:6420", strings.TrimPrefix(s.host.url, "http://"))
+		commands = strings.ReplaceAll(commands, "127.0.0.1:6420", strings.TrimPrefix(s.host.URL, "http://"))
 	}
 	out, err := exec.CommandContext(s.t.Context(), "sh", "-e", "-c", commands).CombinedOutput()
 	s.out = string(out)
 	if err != nil {
 		printed := ""
 		if s.host != nil {
-			printed = s.host.printed()
+			printed = s.host.Printed()
 		}
 		s.t.Fatalf("line %d: %v\n%s\nthe host printed:\n%s", line, err, out, printed)
 	}

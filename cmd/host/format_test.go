@@ -128,8 +128,7 @@ func TestOlderFormatIsSteppedUp(t *testing.T) {
 			if text, err := readFormat(file); text != "vivarium data 2\n" || err != nil {
 				t.Errorf("it says %q, %v", text, err)
 			}
-			s.term()
-			<-s.done
+			s.Stop()
 		})
 	}
 }

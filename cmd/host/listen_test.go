@@ -47,7 +47,7 @@ func TestRestartBehindAHeldSocket(t *testing.T) {
 	held, url := hold(t)
 	args := []string{"dev", "--data", filepath.Join(t.TempDir(), "data")}
 	p := behind(t, held, url, "1", args...)
-	p.await("ready", p.ready)
+	p.awaitReady()
 	if a := p.request("PUT", "/modules/counter", "", actorstest.Guest(t, "examples/wasm/counter")); a.status != 201 {
 		t.Fatal(a)
 	}
@@ -70,13 +70,13 @@ func TestRestartBehindAHeldSocket(t *testing.T) {
 	want := []string{`{"output":2}`, `{"output":3}`}
 	for i, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
 		c := connect()
-		p.cmd.Process.Signal(signal)
+		p.Cmd.Process.Signal(signal)
 		_, _, err := c.ReadMessage()
 		if going := websocket.IsCloseError(err, 1001); going != (signal == syscall.SIGTERM) {
 			t.Errorf("after %v the socket ended with %v", signal, err)
 		}
 		c.Close()
-		<-p.done
+		<-p.Done
 		waits, err := net.Dial("tcp", strings.TrimPrefix(url, "http://")) // though nobody is there to answer
 		if err != nil {
 			t.Fatal(err)
@@ -116,9 +116,9 @@ func TestInheritedListenerRefused(t *testing.T) {
 		"no socket": {file, "1", "hands over"},
 	} {
 		p := behind(t, tt.f, url, tt.fds, "dev", "--data", filepath.Join(t.TempDir(), "data"))
-		<-p.done
-		if p.cmd.ProcessState.ExitCode() != 1 || !strings.Contains(p.printed(), tt.want) {
-			t.Errorf("%s: %v %s", name, p.cmd.ProcessState, p.printed())
+		<-p.Done
+		if p.Cmd.ProcessState.ExitCode() != 1 || !strings.Contains(p.Printed(), tt.want) {
+			t.Errorf("%s: %v %s", name, p.Cmd.ProcessState, p.Printed())
 		}
 	}
 }

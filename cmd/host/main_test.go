@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -19,6 +18,7 @@ import (
 	"time"
 
 	"github.com/vivarium-run/vivarium/actors/actorstest"
+	"github.com/vivarium-run/vivarium/internal/hosttest"
 	"github.com/vivarium-run/vivarium/sandbox"
 )
 
@@ -31,14 +31,15 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// process is a host in a process of its own.
+// process is a host in a process of its own, or at least at a URL of its own: see reach.
 type process struct {
-	t    *testing.T
-	cmd  *exec.Cmd
-	url  string
-	done chan struct{} // closed when the process has ended
-	mu   sync.Mutex    // guards out
-	out  bytes.Buffer
+	*hosttest.Process
+	t *testing.T
+}
+
+// reach returns a host that runs in this process.
+func reach(t *testing.T, url string) *process {
+	return &process{&hosttest.Process{URL: url, Output: &hosttest.Output{}}, t}
 }
 
 // start runs the host with arguments and waits until it is ready. The arguments hold no --listen.
@@ -50,81 +51,36 @@ func start(t *testing.T, args ...string) *process {
 // startAs is start with a change of the process.
 func startAs(t *testing.T, change func(*exec.Cmd), args ...string) *process {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	l.Close() // free for the child
+	addr := hosttest.FreeAddr(t)
 	cmd := exec.Command(os.Args[0], append(args, "--listen", addr)...)
 	change(cmd)
 	p := launch(t, "http://"+addr, cmd)
-	p.await("ready", p.ready)
+	p.awaitReady()
 	return p
 }
 
 // launch runs a host that is to answer at url.
 func launch(t *testing.T, url string, cmd *exec.Cmd) *process {
 	t.Helper()
-	p := &process{t: t, url: url, cmd: cmd, done: make(chan struct{})}
-	if p.cmd.Env == nil {
-		p.cmd.Env = os.Environ()
-	}
-	p.cmd.Env = append(p.cmd.Env, "VIVARIUM_TEST_HOST=1")
-	p.cmd.Stdout, p.cmd.Stderr = p, p
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() { p.cmd.Wait(); close(p.done) }() // ends with the process, which kill ends
-	t.Cleanup(p.kill)
+	cmd.Env = append(cmd.Environ(), "VIVARIUM_TEST_HOST=1")
+	p := &process{hosttest.Start(t, url, cmd, &hosttest.Output{}), t}
+	t.Cleanup(p.Kill)
 	return p
 }
 
-func (p *process) ready() bool {
-	resp, err := http.Get(p.url + "/readyz")
-	if err != nil {
-		return false
+func (p *process) awaitReady() {
+	p.t.Helper()
+	if err := p.AwaitReady(); err != nil {
+		p.t.Fatal(err)
 	}
-	resp.Body.Close()
-	return resp.StatusCode == http.StatusOK
-}
-
-// Write collects what the process prints.
-func (p *process) Write(b []byte) (int, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.out.Write(b)
-}
-
-func (p *process) printed() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.out.String()
 }
 
 func (p *process) await(what string, ok func() bool) {
 	p.t.Helper()
-	deadline := time.Now().Add(60 * time.Second)
-	for !ok() {
-		select {
-		case <-p.done:
-			p.t.Fatalf("waiting for %s: the process ended: %s", what, p.printed())
-		case <-time.After(10 * time.Millisecond):
-		}
-		if time.Now().After(deadline) {
-			p.t.Fatalf("waiting for %s: too long; it printed: %s", what, p.printed())
-		}
+	if err := p.Await(time.Minute, 10*time.Millisecond, ok); err != nil {
+		p.t.Fatalf("waiting for %s: %v; it printed: %s", what, err, p.Printed())
 	}
 }
-
-// kill ends the process as the machine would: at once.
-func (p *process) kill() {
-	p.cmd.Process.Kill()
-	<-p.done
-}
-
-// term asks the process to stop.
-func (p *process) term() { p.cmd.Process.Signal(syscall.SIGTERM) }
 
 // answer is what a request got.
 type answer struct {
@@ -160,7 +116,7 @@ func (p *process) try(method, path, token string, body any) (answer, error) {
 	case []byte:
 		r, contentType = bytes.NewReader(b), "application/wasm"
 	}
-	req, err := http.NewRequest(method, p.url+path, r)
+	req, err := http.NewRequest(method, p.URL+path, r)
 	if err != nil {
 		return answer{}, err
 	}
@@ -289,7 +245,7 @@ func TestStateSurvivesKill(t *testing.T) {
 		}
 		wg.Wait()
 	}
-	s.kill()
+	s.Kill()
 	s.restart()
 	for _, key := range keys {
 		if id := s.actor(invoke, "counter", key); id != ids[key] {
@@ -334,7 +290,7 @@ func testPlainModule(t *testing.T, plugin string) {
 	if a := s.call(admin, id, "crash", "[]"); a.status != 502 || a.code() != "actor/trapped" {
 		t.Errorf("trap: %s", a)
 	}
-	s.kill()
+	s.Kill()
 	s.restart()
 	if got := s.output(admin, id, "count", "[]"); got != "4" {
 		t.Errorf("count after the kill is %s, want 4", got)
@@ -386,7 +342,7 @@ func TestNamespacesOverTheNetwork(t *testing.T) {
 	if got := s.output(alpha, a, "get", "[]") + " " + s.output(beta, b, "get", "[]"); got != "1 10" {
 		t.Errorf("the counts are %s, want 1 10", got)
 	}
-	if got := host(t, "call", "--url", s.url, "--token", operator, "--namespace", "alpha", "counter", "get", "--key", "same"); got != "1" {
+	if got := host(t, "call", "--url", s.URL, "--token", operator, "--namespace", "alpha", "counter", "get", "--key", "same"); got != "1" {
 		t.Errorf("an operator calls into alpha: %s", got)
 	}
 	for _, path := range []string{"/actors/" + a, "/actors/" + a + "/state", "/actors/" + a + "/kv", "/actors/" + a + "/logs"} {
@@ -487,7 +443,7 @@ func TestBadInput(t *testing.T) {
 	if log := s.request("GET", "/actors/"+id+"/logs", read, nil); !strings.Contains(string(log.body), "the secret is 42") {
 		t.Error("the hidden error's text is not in the actor's log")
 	}
-	if strings.Contains(s.printed(), "the secret is 42") {
+	if strings.Contains(s.Printed(), "the secret is 42") {
 		t.Error("the hidden error's text is in the host's log")
 	}
 }
@@ -500,7 +456,7 @@ func TestFollowEvents(t *testing.T) {
 	admin := s.token("admin", "default")
 	s.upload(admin, "chatroom", "examples/wasm/chatroom")
 	id := s.actor(admin, "chatroom", "lobby")
-	req, err := http.NewRequestWithContext(t.Context(), "GET", s.url+"/actors/"+id+"/events", nil)
+	req, err := http.NewRequestWithContext(t.Context(), "GET", s.URL+"/actors/"+id+"/events", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -541,7 +497,7 @@ func TestGracefulStop(t *testing.T) {
 	id := s.actor(admin, "hostile", "k")
 	s.output(admin, id, "write", `["before"]`)
 	slow := make(chan answer, 1)
-	follow, err := http.NewRequestWithContext(t.Context(), "GET", s.url+"/actors/"+id+"/logs?follow=true", nil)
+	follow, err := http.NewRequestWithContext(t.Context(), "GET", s.URL+"/actors/"+id+"/logs?follow=true", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -558,7 +514,7 @@ func TestGracefulStop(t *testing.T) {
 	s.await("the slow turn runs", func() bool {
 		return strings.Contains(string(s.request("GET", "/actors/"+id+"/logs", admin, nil).body), "sleeping")
 	})
-	s.term()
+	s.Cmd.Process.Signal(syscall.SIGTERM)
 	s.await("refusal", func() bool { return s.request("GET", "/readyz", "", nil).status == 503 })
 	if a := s.call(admin, id, "peek", "[]"); a.status != 503 || a.code() != "guard/service_unavailable" {
 		t.Errorf("a call during the stop: %s", a)
@@ -567,12 +523,12 @@ func TestGracefulStop(t *testing.T) {
 		t.Errorf("the turn that ran: %s", a)
 	}
 	select {
-	case <-s.done:
+	case <-s.Done:
 	case <-time.After(20 * time.Second):
 		t.Fatal("the process does not end")
 	}
-	if code := s.cmd.ProcessState.ExitCode(); code != 0 {
-		t.Errorf("exit code %d: %s", code, s.printed())
+	if code := s.Cmd.ProcessState.ExitCode(); code != 0 {
+		t.Errorf("exit code %d: %s", code, s.Printed())
 	}
 	if _, err := io.Copy(io.Discard, bufio.NewReader(tail.Body)); err != nil {
 		t.Errorf("the log tail was cut off: %v", err)
@@ -601,12 +557,12 @@ func TestDevOutsideTheRepository(t *testing.T) {
 	write("main.go", source)
 	data := filepath.Join(dir, "data")
 	p := start(t, "dev", "--data", data, project)
-	p.await("the counter is live", func() bool { return strings.Contains(p.printed(), "counter version 1 is live") })
+	p.await("the counter is live", func() bool { return strings.Contains(p.Printed(), "counter version 1 is live") })
 
 	// The printed commands work as they are.
-	commands := regexp.MustCompile(`(?m)^  (curl .*)$`).FindAllStringSubmatch(p.printed(), -1)
+	commands := regexp.MustCompile(`(?m)^  (curl .*)$`).FindAllStringSubmatch(p.Printed(), -1)
 	if len(commands) < 3 {
-		t.Fatalf("it printed: %s", p.printed())
+		t.Fatalf("it printed: %s", p.Printed())
 	}
 	if _, err := exec.LookPath("curl"); err == nil {
 		for _, c := range commands {
@@ -621,14 +577,14 @@ func TestDevOutsideTheRepository(t *testing.T) {
 
 	// A change that does not compile leaves the version that runs, and shows the compiler's words.
 	write("main.go", bytes.Replace(source, []byte("c.State.Count += by"), []byte("c.State.Count += bye"), 1))
-	p.await("the compiler's error", func() bool { return strings.Contains(p.printed(), "undefined: bye") })
+	p.await("the compiler's error", func() bool { return strings.Contains(p.Printed(), "undefined: bye") })
 	if got := p.output("", id, "get", "[]"); got != before {
 		t.Errorf("count is %s, want %s", got, before)
 	}
 
 	// A change that compiles is live, with the state kept; a trap shows the guest's function names.
 	write("main.go", bytes.Replace(source, []byte("c.State.Count += by"), []byte("c.State.Count += by * 100\n\tif by == 13 {\n\t\tpanic(\"unlucky\")\n\t}\n\tprintln(\"counted\", by)"), 1))
-	p.await("version 2", func() bool { return strings.Contains(p.printed(), "counter version 2 is live") })
+	p.await("version 2", func() bool { return strings.Contains(p.Printed(), "counter version 2 is live") })
 	p.output("", id, "increment", "[1]")
 	if got := p.output("", id, "get", "[]"); got != fmt.Sprint(100+atoi(before)) {
 		t.Errorf("count is %s after %s and one step of 100", got, before)
@@ -637,14 +593,14 @@ func TestDevOutsideTheRepository(t *testing.T) {
 		t.Errorf("panic: %s", a)
 	}
 	p.await("log and trap", func() bool {
-		return strings.Contains(p.printed(), "counted 1") && strings.Contains(p.printed(), "unlucky") && strings.Contains(p.printed(), "main.increment")
+		return strings.Contains(p.Printed(), "counted 1") && strings.Contains(p.Printed(), "unlucky") && strings.Contains(p.Printed(), "main.increment")
 	})
 
 	// Killed and started again, it finds everything.
 	after := p.output("", id, "get", "[]")
-	p.kill()
+	p.Kill()
 	p = start(t, "dev", "--data", data, project)
-	p.await("the counter is live", func() bool { return strings.Contains(p.printed(), "is live") })
+	p.await("the counter is live", func() bool { return strings.Contains(p.Printed(), "is live") })
 	if got := p.output("", id, "get", "[]"); got != after {
 		t.Errorf("count is %s after the restart, want %s", got, after)
 	}
@@ -653,10 +609,10 @@ func TestDevOutsideTheRepository(t *testing.T) {
 	if strings.Count(token, ".") != 2 || strings.ContainsAny(token, " \n") {
 		t.Errorf("host token printed %q", token)
 	}
-	if got := host(t, "call", "--url", p.url, "counter", "increment", "2", "--key", "cli", "--token", token); got != "200" {
+	if got := host(t, "call", "--url", p.URL, "counter", "increment", "2", "--key", "cli", "--token", token); got != "200" {
 		t.Errorf("host call printed %q", got)
 	}
-	if got := host(t, "deploy", project, "--url", p.url, "--token", token, "--json"); !strings.Contains(got, `"module":"counter"`) {
+	if got := host(t, "deploy", project, "--url", p.URL, "--token", token, "--json"); !strings.Contains(got, `"module":"counter"`) {
 		t.Errorf("host deploy printed %q", got)
 	}
 }
@@ -729,7 +685,7 @@ func TestDueWorkSurvivesKill(t *testing.T) {
 		t.Fatalf("send: %s", a)
 	}
 	due := time.Now().Add(1500 * time.Millisecond)
-	s.kill()
+	s.Kill()
 	timer := time.NewTimer(time.Until(due))
 	<-timer.C
 	s.restart()

@@ -50,7 +50,7 @@ func startMeasured(t *testing.T) *measured {
 			t.Error(err)
 		}
 	})
-	return &measured{&process{t: t, url: n.url()}, "http://" + addr}
+	return &measured{reach(t, n.url()), "http://" + addr}
 }
 
 // scrape returns what a scraper gets.
@@ -200,7 +200,7 @@ func checkTold(t *testing.T, text string) {
 // checkListener: the listener of its own serves the metrics and nothing else, whatever it is asked, and no guest reaches it,
 // even if the operator lists it. On the public port only an operator gets them.
 func checkListener(t *testing.T, m *measured) {
-	scraper := &process{t: t, url: m.scrapes}
+	scraper := reach(t, m.scrapes)
 	for _, tt := range []struct {
 		method, path string
 		want         int

@@ -33,7 +33,7 @@ func TestDeletedNamespaceIsGone(t *testing.T) {
 	if a := s.request("DELETE", "/namespaces/shop?confirm=shop", operator, nil); a.status != 202 || !strings.Contains(string(a.body), `"deleting":{"since_ts":`) {
 		t.Fatalf("delete: %s", a)
 	}
-	s.kill()
+	s.Kill()
 	if exit, codes := verified(t, s.data); exit != 0 || codes != nil {
 		t.Errorf("killed within a deletion: exit code %d and %q", exit, codes)
 	}
@@ -42,7 +42,7 @@ func TestDeletedNamespaceIsGone(t *testing.T) {
 		t.Errorf("after a restart its admin is answered %s", a)
 	}
 	s.await("the namespace to be gone", func() bool { return s.request("GET", "/namespaces/shop", operator, nil).status == 404 })
-	s.kill()
+	s.Kill()
 	if exit, codes := verified(t, s.data); exit != 0 || codes != nil {
 		t.Errorf("after a deletion: exit code %d and %q", exit, codes)
 	}

@@ -67,7 +67,7 @@ func TestStreamThroughAnActor(t *testing.T) {
 		actorstest.S("kv_put", "on/14", actorstest.Script(actorstest.S("kv_put", "part", "$ARGS"), actorstest.S("kv_get", "part"), actorstest.S("result"), actorstest.S("reply_part", -1, "$LAST"))),
 		actorstest.S("kv_put", "on/9", actorstest.Script(actorstest.S("kv_get", "task"), actorstest.S("task_cancel", "$LAST"))),
 	)
-	r, err := http.NewRequest("POST", s.url+"/gateway/"+id+"/request/chat?q=1", strings.NewReader("hello"))
+	r, err := http.NewRequest("POST", s.URL+"/gateway/"+id+"/request/chat?q=1", strings.NewReader("hello"))
 	if err != nil {
 		t.Fatal(err)
 	}

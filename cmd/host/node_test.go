@@ -25,7 +25,7 @@ func TestUnknownOutcomeEndsTheProcess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &process{t: t, url: n.url()}
+	p := reach(t, n.url())
 	if a := p.request("PUT", "/modules/counter", "", actorstest.Guest(t, "examples/wasm/counter")); a.status != http.StatusCreated {
 		t.Fatalf("upload: %s", a)
 	}
@@ -49,7 +49,7 @@ func TestUnknownOutcomeEndsTheProcess(t *testing.T) {
 	if n, err = startNode(c); err != nil {
 		t.Fatal(err)
 	}
-	p.url = n.url()
+	p.URL = n.url()
 	if got := p.output("", id, "get", "[]"); got != "2" {
 		t.Errorf("after the restart the count is %s, want 2", got)
 	}
@@ -66,7 +66,7 @@ func TestSignalRightBehindTheStart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &process{t: t, url: n.url()}
+	p := reach(t, n.url())
 	if a := p.request("GET", "/readyz", "", nil); a.status != http.StatusOK {
 		t.Errorf("ready: %s", a)
 	}

@@ -175,7 +175,8 @@ func (n *nth) start() {
 	ended, gone := make(chan error, 1), make(chan struct{})
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() { defer close(gone); ended <- node.wait(ctx) }() // ends with the node, which stop ends
-	n.ended, n.p = ended, &process{t: n.t, url: node.url(), done: gone}
+	n.ended, n.p = ended, reach(n.t, node.url())
+	n.p.Done = gone
 	n.stop = func() { cancel(); <-gone }
 	n.t.Cleanup(n.stop)
 }
@@ -191,7 +192,7 @@ func (n *nth) try(d deed, again bool) (ok bool) {
 	case []byte:
 		body, kind = strings.NewReader(string(b)), "application/wasm"
 	}
-	req, err := http.NewRequest(d.method, n.p.url+d.path, body)
+	req, err := http.NewRequest(d.method, n.p.URL+d.path, body)
 	if err != nil {
 		n.t.Fatal(err)
 	}

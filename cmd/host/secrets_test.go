@@ -181,15 +181,14 @@ func (h *secretHost) run(args ...string) {
 
 func (h *secretHost) stop() {
 	if h.process != nil {
-		h.term()
-		<-h.done
+		h.Stop()
 	}
 }
 
 // set sets the secret by the command, from its standard input.
 func (h *secretHost) set(value string) {
 	h.t.Helper()
-	c := exec.Command(os.Args[0], "secret", "set", "KEY", "--host", "127.0.0.1", "--module", "script", "--url", h.url, "--token", h.token)
+	c := exec.Command(os.Args[0], "secret", "set", "KEY", "--host", "127.0.0.1", "--module", "script", "--url", h.URL, "--token", h.token)
 	c.Env, c.Stdin = append(os.Environ(), "VIVARIUM_TEST_HOST=1"), strings.NewReader(value+"\n")
 	out, err := c.CombinedOutput()
 	if err != nil || !strings.HasPrefix(string(out), "KEY for 127.0.0.1, script, version ") || !strings.HasSuffix(string(out), ", ready\n") {
@@ -271,9 +270,9 @@ func TestSecretsAreNowhere(t *testing.T) {
 		t.Errorf("the inspector shows %d bytes", inspected)
 	}
 	backup, restored := filepath.Join(dir, "host.backup"), filepath.Join(dir, "restored")
-	host(t, "backup", "--url", h.url, "--token", h.token, "-o", backup)
+	host(t, "backup", "--url", h.URL, "--token", h.token, "-o", backup)
 	h.stop()
-	if log := h.printed(); search(t, "the log", []byte(log)) || !strings.Contains(log, "level=DEBUG") || !strings.Contains(log, "egress refused") {
+	if log := h.Printed(); search(t, "the log", []byte(log)) || !strings.Contains(log, "level=DEBUG") || !strings.Contains(log, "egress refused") {
 		t.Errorf("the log is not at debug, or has what guests write: %s", log)
 	}
 	host(t, "restore", backup, "--data", restored)

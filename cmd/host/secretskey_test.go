@@ -50,7 +50,7 @@ func TestKeyForSecrets(t *testing.T) {
 		if got := h.do(h.send("https://"+h.server), actorstest.S("result")); !strings.Contains(got, tt.sent) {
 			t.Errorf("%s: the guest is told %s, want %s", tt.name, got, tt.sent)
 		}
-		if log := h.printed(); !strings.Contains(log, tt.log) || tt.log == "" && strings.Contains(log, "old key") {
+		if log := h.Printed(); !strings.Contains(log, tt.log) || tt.log == "" && strings.Contains(log, "old key") {
 			t.Errorf("%s: the log has no %q: %s", tt.name, tt.log, log)
 		}
 	}
@@ -112,7 +112,7 @@ func TestSecretCommands(t *testing.T) {
 	secret := func(in string, args ...string) (int, string) {
 		var out, errs bytes.Buffer
 		cmd := rootCommand(&ui{out: &out, err: &errs})
-		cmd.SetArgs(append(append([]string{"secret"}, args...), "--url", p.url))
+		cmd.SetArgs(append(append([]string{"secret"}, args...), "--url", p.URL))
 		cmd.SetIn(strings.NewReader(in))
 		err := cmd.Execute()
 		if err != nil {

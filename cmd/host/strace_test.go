@@ -28,7 +28,7 @@ func TestSyncsSeenFromOutside(t *testing.T) {
 
 	trace := filepath.Join(t.TempDir(), "trace")
 	var said bytes.Buffer
-	tracer := exec.Command(strace, "-f", "-o", trace, "-s", "4096", "-e", "trace=msync,fsync,fdatasync,write", "-p", fmt.Sprint(s.cmd.Process.Pid))
+	tracer := exec.Command(strace, "-f", "-o", trace, "-s", "4096", "-e", "trace=msync,fsync,fdatasync,write", "-p", fmt.Sprint(s.Cmd.Process.Pid))
 	tracer.Stderr = &said
 	if err := tracer.Start(); err != nil {
 		t.Fatal(err)

@@ -49,7 +49,7 @@ func readContents(t *testing.T, file string) *contents {
 // sendFile sends an export to a host as it is.
 func (s *served) sendFile(path, token string, file []byte) answer {
 	s.t.Helper()
-	req, err := http.NewRequest("POST", s.url+path, bytes.NewReader(file))
+	req, err := http.NewRequest("POST", s.URL+path, bytes.NewReader(file))
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -94,24 +94,24 @@ func TestExportAndImport(t *testing.T) {
 	s, admin, id := plugins(t)
 	dir := t.TempDir()
 	module, actor, again := filepath.Join(dir, "module"), filepath.Join(dir, "actor"), filepath.Join(dir, "again")
-	host(t, "export", "--url", s.url, "--token", admin, "--module", "plugin", "-o", module)
-	host(t, "export", "--url", s.url, "--token", admin, "--actor", id, "-o", actor)
+	host(t, "export", "--url", s.URL, "--token", admin, "--module", "plugin", "-o", module)
+	host(t, "export", "--url", s.URL, "--token", admin, "--actor", id, "-o", actor)
 	if info, err := os.Stat(actor); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the file has the mode %v, %v", info.Mode(), err)
 	}
 
 	shop := s.token("admin", "shop")
-	wantFault(t, "not_found", "import", actor, "--url", s.url, "--token", shop) // its module is not there
-	if out := host(t, "import", module, "--url", s.url, "--token", shop); out != "plugin has 2 versions, live is 1" {
+	wantFault(t, "not_found", "import", actor, "--url", s.URL, "--token", shop) // its module is not there
+	if out := host(t, "import", module, "--url", s.URL, "--token", shop); out != "plugin has 2 versions, live is 1" {
 		t.Errorf("it printed %q", out)
 	}
-	wantFault(t, "module/exists", "import", module, "--url", s.url, "--token", shop)
-	out := host(t, "import", actor, "--url", s.url, "--token", shop)
+	wantFault(t, "module/exists", "import", module, "--url", s.URL, "--token", shop)
+	out := host(t, "import", actor, "--url", s.URL, "--token", shop)
 	if !strings.HasPrefix(out, "plugin[one] of shop is ") || strings.Contains(out, id) {
 		t.Errorf("it printed %q", out)
 	}
-	wantFault(t, "duplicate_key", "import", actor, "--url", s.url, "--token", shop)
-	other := host(t, "import", actor, "--url", s.url, "--token", shop, "--key", "two", "--key", "b")
+	wantFault(t, "duplicate_key", "import", actor, "--url", s.URL, "--token", shop)
+	other := host(t, "import", actor, "--url", s.URL, "--token", shop, "--key", "two", "--key", "b")
 	if !strings.HasPrefix(other, "plugin[two/b] of shop is ") {
 		t.Errorf("it printed %q", other)
 	}
@@ -119,19 +119,18 @@ func TestExportAndImport(t *testing.T) {
 	if moved == id || !strings.Contains(out, moved) {
 		t.Errorf("the address finds %s, of %q", moved, out)
 	}
-	host(t, "export", "--url", s.url, "--token", shop, "--actor", moved, "-o", again)
+	host(t, "export", "--url", s.URL, "--token", shop, "--actor", moved, "-o", again)
 	if a, b := readContents(t, actor), readContents(t, again); !slices.Equal(a.rows, b.rows) || a.info.Kind != archive.Actor {
 		t.Errorf("exported %q\nand again %q", a.rows, b.rows)
 	}
-	host(t, "export", "--url", s.url, "--token", shop, "--module", "plugin", "-o", again)
+	host(t, "export", "--url", s.URL, "--token", shop, "--module", "plugin", "-o", again)
 	if a, b := readContents(t, module), readContents(t, again); !slices.Equal(a.rows, b.rows) {
 		t.Errorf("exported %q\nand again %q", a.rows, b.rows)
 	}
 	if got, want := s.output(shop, moved, "count", "[]"), s.output(admin, id, "count", "[]"); got != want {
 		t.Errorf("the new one counts to %s, the old one to %s", got, want)
 	}
-	s.term()
-	<-s.done
+	s.Stop()
 	if exit, codes := verified(t, s.data); exit != 0 {
 		t.Errorf("exit code %d and %q", exit, codes)
 	}
@@ -147,11 +146,11 @@ func TestExportNeedsAnAdmin(t *testing.T) {
 		"not_found":       {"--token", s.token("admin", "shop"), "--actor", id},
 		"unauthenticated": {"--actor", id},
 	} {
-		wantFault(t, code, append([]string{"export", "--url", s.url, "-o", file}, args...)...)
+		wantFault(t, code, append([]string{"export", "--url", s.URL, "-o", file}, args...)...)
 	}
-	wantFault(t, "not_found", "export", "--url", s.url, "-o", file, "--token", admin, "--module", "absent")
+	wantFault(t, "not_found", "export", "--url", s.URL, "-o", file, "--token", admin, "--module", "absent")
 	for _, args := range [][]string{{"-o", file}, {"-o", file, "--actor", id, "--module", "plugin"}, {"--actor", id}} {
-		if exit := run(append([]string{"export", "--url", s.url}, args...), io.Discard, io.Discard); exit != 2 {
+		if exit := run(append([]string{"export", "--url", s.URL}, args...), io.Discard, io.Discard); exit != 2 {
 			t.Errorf("export %q: exit code %d", args, exit)
 		}
 	}
@@ -165,11 +164,11 @@ func TestImportRefusesDamage(t *testing.T) {
 	s, admin, id := plugins(t)
 	dir := t.TempDir()
 	module, actor, backup, bad := filepath.Join(dir, "module"), filepath.Join(dir, "actor"), filepath.Join(dir, "backup"), filepath.Join(dir, "bad")
-	host(t, "export", "--url", s.url, "--token", admin, "--module", "plugin", "-o", module)
-	host(t, "export", "--url", s.url, "--token", admin, "--actor", id, "-o", actor)
-	host(t, "backup", "--url", s.url, "--token", s.token("operator", "default"), "-o", backup)
+	host(t, "export", "--url", s.URL, "--token", admin, "--module", "plugin", "-o", module)
+	host(t, "export", "--url", s.URL, "--token", admin, "--actor", id, "-o", actor)
+	host(t, "backup", "--url", s.URL, "--token", s.token("operator", "default"), "-o", backup)
 	wantFault(t, "backup/not_a_backup", "restore", actor, "--data", filepath.Join(dir, "data"))
-	wantFault(t, "export/not_an_export", "import", backup, "--url", s.url, "--token", admin)
+	wantFault(t, "export/not_an_export", "import", backup, "--url", s.URL, "--token", admin)
 	listed := func() string { return string(s.request("GET", "/actors?name=plugin", admin, nil).body) }
 	before := listed()
 	send := func(what string, file []byte) {
@@ -244,7 +243,7 @@ func TestImportRefusesDamage(t *testing.T) {
 				t.Fatal(err)
 			}
 			var out, errs bytes.Buffer
-			if exit := run([]string{"import", bad, "--url", s.url, "--token", shop, "--json"}, &out, &errs); exit == 0 || !strings.Contains(errs.String(), `"code":"export/`) {
+			if exit := run([]string{"import", bad, "--url", s.URL, "--token", shop, "--json"}, &out, &errs); exit == 0 || !strings.Contains(errs.String(), `"code":"export/`) {
 				t.Errorf("%s at %d: exit code %d, %s", what, at, exit, errs.String())
 			}
 		}
@@ -266,7 +265,7 @@ func TestImportRefusesDamage(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Log(name)
-		wantFault(t, "export/damaged", "import", bad, "--url", s.url, "--token", shop)
+		wantFault(t, "export/damaged", "import", bad, "--url", s.URL, "--token", shop)
 	}
 	if a := s.request("GET", "/modules", shop, nil); string(a.body) != `{"modules":[]}` {
 		t.Errorf("modules are left: %s", a)

@@ -53,7 +53,7 @@ func shop(t *testing.T) (s *served, file string) {
 	s.output(admin, s.actor(admin, "reminders", "ada"), "remind", `[60,"tea"]`)
 	s.output(admin, s.actor(admin, "post", "main"), "write", `[["nobody"],"a letter"]`) // which is tried again later
 	file = filepath.Join(dir, "shop.export")
-	out := host(t, "export", "--url", s.url, "--token", operator, "--whole", "--namespace", "shop", "-o", file)
+	out := host(t, "export", "--url", s.URL, "--token", operator, "--whole", "--namespace", "shop", "-o", file)
 	if !strings.HasPrefix(out, "wrote "+file) || !strings.HasSuffix(out, "; secrets to set again: TOKEN") {
 		t.Errorf("it printed %q", out)
 	}
@@ -73,7 +73,7 @@ func TestMoveNamespace(t *testing.T) {
 	before := list(s, old, "plugin")
 	other := serve(t)
 	operator := other.token("operator", "")
-	out := host(t, "import", file, "--url", other.url, "--token", operator)
+	out := host(t, "import", file, "--url", other.URL, "--token", operator)
 	if out != "shop has 3 actors, 3 modules, 4 versions; secrets to set again: TOKEN" {
 		t.Errorf("it printed %q", out)
 	}
@@ -102,7 +102,7 @@ func TestMoveNamespace(t *testing.T) {
 	if got := other.output(admin, counter, "count", "[]"); got != "5" {
 		t.Errorf("then with %s", got)
 	}
-	other.kill()
+	other.Kill()
 	if exit, codes := verified(t, other.data); exit != 0 {
 		t.Errorf("exit code %d and %q", exit, codes)
 	}
@@ -134,7 +134,7 @@ func stall(t *testing.T) (s *served, file string) {
 		s.output(admin, s.actor(admin, "plugin", key), "count", "[]")
 	}
 	file = filepath.Join(t.TempDir(), "shop.export")
-	host(t, "export", "--url", s.url, "--token", s.token("operator", ""), "--whole", "--namespace", "shop", "-o", file)
+	host(t, "export", "--url", s.URL, "--token", s.token("operator", ""), "--whole", "--namespace", "shop", "-o", file)
 	return s, file
 }
 
@@ -144,23 +144,23 @@ func TestMoveNamespaceIsAnOperators(t *testing.T) {
 	operator, admin := s.token("operator", ""), s.token("admin", "shop")
 	out := filepath.Join(t.TempDir(), "out")
 	export := func(token, namespace string) []string {
-		return []string{"export", "--url", s.url, "--token", token, "--whole", "--namespace", namespace, "-o", out}
+		return []string{"export", "--url", s.URL, "--token", token, "--whole", "--namespace", namespace, "-o", out}
 	}
 	wantFault(t, "forbidden", export(admin, "shop")...)
 	wantFault(t, "not_found", export(operator, "none")...)
-	wantFault(t, "forbidden", "import", file, "--url", s.url, "--token", admin, "--as", "other")
-	wantFault(t, "exists", "import", file, "--url", s.url, "--token", operator)
-	wantFault(t, "exists", "import", file, "--url", s.url, "--token", operator, "--as", "default")
-	wantFault(t, "invalid_request", "import", file, "--url", s.url, "--token", operator, "--as", "../x")
+	wantFault(t, "forbidden", "import", file, "--url", s.URL, "--token", admin, "--as", "other")
+	wantFault(t, "exists", "import", file, "--url", s.URL, "--token", operator)
+	wantFault(t, "exists", "import", file, "--url", s.URL, "--token", operator, "--as", "default")
+	wantFault(t, "invalid_request", "import", file, "--url", s.URL, "--token", operator, "--as", "../x")
 	for _, args := range [][]string{
 		{"export", "--whole", "-o", out}, {"export", "--whole", "--module", "x", "--namespace", "shop", "-o", out},
 		{"import", file, "--namespace", "shop"}, {"import", file, "--key", "x"},
 	} {
-		if exit := run(append(args, "--url", s.url), io.Discard, io.Discard); exit != 2 {
+		if exit := run(append(args, "--url", s.URL), io.Discard, io.Discard); exit != 2 {
 			t.Errorf("%q: exit code %d", args, exit)
 		}
 	}
-	if out := host(t, "import", file, "--url", s.url, "--token", operator, "--as", "second"); !strings.HasPrefix(out, "second has 3 actors") {
+	if out := host(t, "import", file, "--url", s.URL, "--token", operator, "--as", "second"); !strings.HasPrefix(out, "second has 3 actors") {
 		t.Errorf("it printed %q", out)
 	}
 	second := s.token("admin", "second")
@@ -189,7 +189,7 @@ func TestMoveNamespaceRefusesDamage(t *testing.T) {
 	operator := s.token("operator", "")
 	dir := t.TempDir()
 	backup, bad := filepath.Join(dir, "backup"), filepath.Join(dir, "bad")
-	host(t, "backup", "--url", s.url, "--token", operator, "-o", backup)
+	host(t, "backup", "--url", s.URL, "--token", operator, "-o", backup)
 	wantFault(t, "backup/not_a_backup", "restore", file, "--data", filepath.Join(dir, "data"))
 	send := func(what string, b []byte) {
 		t.Helper()
@@ -204,7 +204,7 @@ func TestMoveNamespaceRefusesDamage(t *testing.T) {
 			t.Fatal(err)
 		}
 		var errs bytes.Buffer
-		if exit := run([]string{"import", bad, "--url", s.url, "--token", operator, "--json"}, io.Discard, &errs); exit == 0 || !strings.Contains(errs.String(), `"code":"export/`) {
+		if exit := run([]string{"import", bad, "--url", s.URL, "--token", operator, "--json"}, io.Discard, &errs); exit == 0 || !strings.Contains(errs.String(), `"code":"export/`) {
 			t.Errorf("%s: exit code %d, %s", what, exit, errs.String())
 		}
 		// What is being removed has the name for a moment.
@@ -237,7 +237,7 @@ func TestMoveNamespaceRefusesDamage(t *testing.T) {
 	if a := s.request("POST", "/namespaces/import", operator, "{}"); a.status != 415 {
 		t.Errorf("a body that is JSON: %s", a)
 	}
-	s.kill()
+	s.Kill()
 	if exit, codes := verified(t, s.data); exit != 0 {
 		t.Errorf("exit code %d and %q", exit, codes)
 	}
@@ -259,7 +259,7 @@ func TestKilledImport(t *testing.T) {
 	// begin sends the file up to a byte, and returns what ends the request.
 	begin := func(upTo int) (end func([]byte) answer) {
 		r, w := io.Pipe()
-		req, err := http.NewRequest("POST", s.url+"/namespaces/import", r)
+		req, err := http.NewRequest("POST", s.URL+"/namespaces/import", r)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -300,7 +300,7 @@ func TestKilledImport(t *testing.T) {
 		if a := s.request("GET", "/modules", s.token("admin", "shop"), nil); a.status != 404 {
 			t.Errorf("it is found meanwhile: %s", a)
 		}
-		s.kill()
+		s.Kill()
 		end(nil)
 		if exit, codes := verified(t, s.data); exit != 0 {
 			t.Errorf("killed at %d: exit code %d and %q", upTo, exit, codes)
@@ -323,7 +323,7 @@ func TestKilledImport(t *testing.T) {
 	if a := end(good[len(good)-1:]); a.status != 201 {
 		t.Errorf("a slow import: %s", a)
 	}
-	s.kill()
+	s.Kill()
 	if exit, codes := verified(t, s.data); exit != 0 {
 		t.Errorf("exit code %d and %q", exit, codes)
 	}
@@ -335,14 +335,14 @@ func TestImportIsHeldToQuotas(t *testing.T) {
 	s := serve(t)
 	operator := s.token("operator", "")
 	for quota, plan := range map[string]string{"actors": `{"actors":2}`, "module_bytes": `{"module_bytes":100}`, "stored_bytes": `{"stored_bytes":1000}`} {
-		s.kill()
+		s.Kill()
 		plans := filepath.Join(t.TempDir(), "plans.json")
 		if err := os.WriteFile(plans, []byte(`{"default":`+plan+`}`), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		s.process = start(t, "serve", "--data", s.data, "--key-file", s.key, "--plans", plans)
 		var errs bytes.Buffer
-		if exit := run([]string{"import", file, "--url", s.url, "--token", operator, "--json"}, io.Discard, &errs); exit == 0 || !strings.Contains(errs.String(), `"group":"quota"`) {
+		if exit := run([]string{"import", file, "--url", s.URL, "--token", operator, "--json"}, io.Discard, &errs); exit == 0 || !strings.Contains(errs.String(), `"group":"quota"`) {
 			t.Errorf("%s: exit code %d, %s", quota, exit, errs.String())
 		}
 		s.await("what is left to go", func() bool { return s.request("GET", "/namespaces/shop", operator, nil).status == 404 })

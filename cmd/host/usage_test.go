@@ -39,7 +39,7 @@ func TestUsageSurvivesKill(t *testing.T) {
 	calls(before)
 	stored := s.used(admin)
 	calls(after)
-	s.kill()
+	s.Kill()
 
 	plans := filepath.Join(t.TempDir(), "plans.json")
 	if err := os.WriteFile(plans, []byte(`{"default":{"actors":1}}`), 0o600); err != nil {
@@ -61,7 +61,7 @@ func TestUsageSurvivesKill(t *testing.T) {
 	if a := s.request("PUT", "/namespaces/default/quotas", operator, `{"overrides":{"actors":2}}`); a.status != 200 {
 		t.Fatalf("quotas: %s", a)
 	}
-	s.kill()
+	s.Kill()
 	s.process = start(t, "serve", "--data", s.data, "--key-file", s.key, "--plans", plans)
 	s.actor(admin, "counter", "b")
 	if a := s.request("PUT", "/actors", admin, `{"name":"counter","key":"c","runner_name_selector":"default","crash_policy":"sleep"}`); a.status != 429 {

@@ -98,10 +98,10 @@ func TestVerifyOfARunningHost(t *testing.T) {
 	if after := snapshot(t, filepath.Join(s.data, moduleFolder)); len(after) != len(before) {
 		t.Error("the folder was changed")
 	}
-	if !s.ready() {
+	if !s.Ready() {
 		t.Error("the host is not ready any more")
 	}
-	s.kill()
+	s.Kill()
 	if exit, codes := verified(t, s.data); exit != 0 || codes != nil {
 		t.Errorf("after a kill: exit code %d and %q", exit, codes)
 	}
