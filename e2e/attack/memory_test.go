@@ -39,7 +39,7 @@ func (h *host) settled() (least holding) {
 
 // memoryBack wants the host's memory back near what it was.
 func (h *host) memoryBack(t *testing.T, before holding) {
-	most := budgetRSS
+	most := int64(budgetRSS)
 	if !*long {
 		most = shortRSS
 	}
@@ -61,7 +61,7 @@ func (h *host) memoryAfter(t *testing.T, before holding) memoryFigures {
 		}
 	}
 	took := time.Since(began).Round(100 * time.Millisecond)
-	t.Logf("after %v the host has %d MiB:%s; before the attacks it had %d MiB:%s", took, now.rss>>20, now.kinds, before.rss>>20, before.kinds)
+	t.Logf("after %v the host has %d MiB:%s; before the attacks it had %d MiB:%s", took, now.RSS()>>20, now.kinds(), before.RSS()>>20, before.kinds())
 	return memoryFigures{before.own, now.own, took}
 }
 
@@ -69,6 +69,6 @@ func (h *host) memoryAfter(t *testing.T, before holding) memoryFigures {
 var memory memoryFigures
 
 type memoryFigures struct {
-	before, after int // bytes
+	before, after int64 // bytes
 	took          time.Duration
 }

@@ -1,14 +1,10 @@
 package attack
 
 import (
-	"bytes"
 	"context"
 	"flag"
 	"fmt"
-	"os"
 	"slices"
-	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -77,8 +73,8 @@ func TestOverload(t *testing.T) {
 			t.Errorf("at ten times what it can do the host answers %v", r.statuses)
 		}
 	}
-	if now := o.holds(); now.threads > before.threads+slackThreads {
-		t.Errorf("%d threads, before %d", now.threads, before.threads)
+	if now := o.holds(); now.Threads > before.Threads+slackThreads {
+		t.Errorf("%d threads, before %d", now.Threads, before.Threads)
 	}
 }
 
@@ -113,12 +109,12 @@ func (o *overload) measurePeak(t *testing.T, d time.Duration) {
 		t.Fatal(err)
 	}
 	o.idle = load.Percentile(one.Latencies, 50)
-	before := o.processor()
+	before := o.Processor()
 	r, err := load.Run(t.Context(), load.Config{Addr: o.Addr(), Conns: 4, Requests: o.loud, Duration: d})
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.peak, o.work = r.Rate(), float64(r.Requests)/(o.processor()-before).Seconds()
+	o.peak, o.work = r.Rate(), float64(r.Requests)/(o.Processor()-before).Seconds()
 }
 
 // loaded is what the host did under one load.
@@ -132,7 +128,7 @@ type loaded struct {
 	accepted []time.Duration // ascending
 	refused  []time.Duration
 	missed   int
-	rss      [2]int        // when a quarter of the time is over and all connections are there, and the most
+	rss      [2]int64      // when a quarter of the time is over and all connections are there, and the most
 	back     time.Duration // after the end, until a call takes as long as at idle
 	quiet    []time.Duration
 	wronged  int // of quiet, those that were not answered 200
@@ -151,10 +147,10 @@ func short(d time.Duration) time.Duration { return d.Round(100 * time.Microsecon
 func (o *overload) at(t *testing.T, factor float64, d time.Duration, both bool) *loaded {
 	t.Helper()
 	r := &loaded{factor: factor, name: fmt.Sprintf("%g×", factor), peak: o.peak, statuses: map[int]int{}}
-	used := o.processor()
+	used := o.Processor()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	watched := make(chan [2]int)
+	watched := make(chan [2]int64)
 	go func() { watched <- o.memory(ctx, d/4) }() // ends with ctx
 	quiet := make(chan []load.Answer, 1)
 	if both {
@@ -185,7 +181,7 @@ func (o *overload) at(t *testing.T, factor float64, d time.Duration, both bool) 
 		}
 		slices.Sort(r.quiet)
 	}
-	r.work = float64(len(r.accepted)+len(r.quiet)) / (o.processor() - used).Seconds() / o.work
+	r.work = float64(len(r.accepted)+len(r.quiet)) / (o.Processor() - used).Seconds() / o.work
 	r.back = o.comeBack(t)
 	cancel()
 	r.rss = <-watched
@@ -217,23 +213,11 @@ func (o *overload) open(t *testing.T, requests [][]byte, rate float64, conns int
 	return got
 }
 
-// processor returns the processor time that the host has used.
-func (h *host) processor() time.Duration {
-	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", h.Cmd.Process.Pid)) // of a process that runs
-	f := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
-	if len(f) < 13 {
-		return 0
-	}
-	user, _ := strconv.Atoi(f[11])
-	system, _ := strconv.Atoi(f[12])
-	return time.Duration(user+system) * 10 * time.Millisecond
-}
-
 // memory watches the host's memory until ctx ends: after some time, and the most.
-func (o *overload) memory(ctx context.Context, after time.Duration) (rss [2]int) {
+func (o *overload) memory(ctx context.Context, after time.Duration) (rss [2]int64) {
 	began := time.Now()
 	for {
-		now := o.holds().rss
+		now := o.holds().RSS()
 		if rss[0] == 0 && time.Since(began) >= after {
 			rss[0] = now
 		}

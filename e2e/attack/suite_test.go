@@ -132,7 +132,7 @@ func TestAttack(t *testing.T) {
 			v.check(t)
 			h.givenBack(t, before)
 			h.count(t, got)
-			t.Logf("%d verdicts in %v, %d MiB", len(got), time.Since(began).Round(time.Millisecond), h.holds().rss>>20)
+			t.Logf("%d verdicts in %v, %d MiB", len(got), time.Since(began).Round(time.Millisecond), h.holds().RSS()>>20)
 		})
 		h.alive(t)
 	}

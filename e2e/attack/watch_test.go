@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/vivarium-run/vivarium/actors/actorstest"
+	"github.com/vivarium-run/vivarium/internal/hosttest"
 )
 
 // victim calls the counter of another namespace without end and checks each answer.
@@ -114,41 +115,22 @@ func quantile(took []time.Duration, p float64) time.Duration {
 
 // holding is what the host's process holds at one moment.
 type holding struct {
-	rss     int // bytes
-	own     int // of them, those that are not pages of files: the store's tables are such, which the system takes back when it likes
-	kinds   string
-	fds     int
-	threads int
+	hosttest.Holding
+	own     int64    // memory that the system cannot take back when it likes
 	workers []string // child processes
 	temp    []string // files of uploads and workers that have not gone
 }
 
+// kinds says what its memory is.
+func (r holding) kinds() string {
+	return fmt.Sprintf(" RssAnon %d MiB RssFile %d MiB RssShmem %d MiB", r.Anon>>20, r.File>>20, r.Shmem>>20)
+}
+
 // holds looks at the host's process from outside.
-func (h *host) holds() holding {
-	pid := h.Cmd.Process.Pid
-	var r holding
-	proc := func(name string) string {
-		b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, name))
-		return string(b)
-	}
-	for line := range strings.Lines(proc("status")) {
-		name, rest, _ := strings.Cut(line, ":")
-		n, _ := strconv.Atoi(strings.TrimSuffix(strings.TrimSpace(rest), " kB"))
-		switch name {
-		case "VmRSS":
-			r.rss = n << 10
-		case "RssAnon", "RssFile", "RssShmem":
-			r.kinds += fmt.Sprintf(" %s %d MiB", name, n>>10)
-			if name != "RssFile" {
-				r.own += n << 10
-			}
-		case "Threads":
-			r.threads = n
-		}
-	}
-	fds, _ := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
-	r.fds = len(fds)
-	r.workers = children(pid)
+func (h *host) holds() (r holding) {
+	r.Holding, _ = h.Holds() // of a process that has ended, nothing: see alive
+	r.own = r.Anon + r.Shmem
+	r.workers = children(h.Cmd.Process.Pid)
 	for _, dir := range []string{"sandbox", "modules"} {
 		filepath.WalkDir(filepath.Join(h.Data, dir), func(path string, d fs.DirEntry, err error) error {
 			name := filepath.Base(path)
@@ -218,12 +200,12 @@ func (h *host) givenBackWithin(t *testing.T, before holding, within time.Duratio
 	var now holding
 	for deadline := time.Now().Add(within); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		now = h.holds()
-		if len(now.workers) == 0 && len(now.temp) == 0 && now.fds <= before.fds+slackFDs && now.threads <= before.threads+slackThreads {
+		if len(now.workers) == 0 && len(now.temp) == 0 && len(now.Open) <= len(before.Open)+slackFDs && now.Threads <= before.Threads+slackThreads {
 			return
 		}
 	}
 	t.Errorf("after %v the host holds %d descriptors (before: %d), %d threads (%d), workers %v, files %v",
-		within, now.fds, before.fds, now.threads, before.threads, now.workers, now.temp)
+		within, len(now.Open), len(before.Open), now.Threads, before.Threads, now.workers, now.temp)
 }
 
 // alive fails the test at once if the host has ended.

@@ -37,9 +37,9 @@ func (g *growth) measure(t *testing.T, d time.Duration) {
 	}
 	g.idle(d)
 	for _, c := range g.cells {
-		before := c.processor()
+		before := c.Processor()
 		n := c.run(d)
-		c.costs = append(c.costs, perCall(c.processor()-before, n))
+		c.costs = append(c.costs, perCall(c.Processor()-before, n))
 		if open := int(c.metric("host_sockets")); open != c.sockets {
 			t.Fatalf("%d sockets of %d are open", open, c.sockets)
 		}
@@ -50,11 +50,11 @@ func (g *growth) measure(t *testing.T, d time.Duration) {
 func (g *growth) idle(d time.Duration) {
 	var before []time.Duration
 	for _, c := range g.cells {
-		before = append(before, c.processor())
+		before = append(before, c.Processor())
 	}
 	<-time.After(d)
 	for i, c := range g.cells {
-		c.idle = append(c.idle, float64((c.processor()-before[i]).Microseconds())/d.Seconds())
+		c.idle = append(c.idle, float64((c.Processor()-before[i]).Microseconds())/d.Seconds())
 	}
 }
 

@@ -1,11 +1,9 @@
 package endure
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"runtime"
 	"strconv"
@@ -13,6 +11,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/vivarium-run/vivarium/internal/hosttest"
 )
 
 // sample is what a host held at one moment. Sizes are in bytes.
@@ -100,35 +100,18 @@ func (w *witness) next(than int) <-chan struct{} {
 }
 
 // look takes a sample of a process and its data.
-func (w *witness) look(pid int, data string) (s sample, err error) {
+func (w *witness) look(p *hosttest.Process, data string) (s sample, err error) {
 	s.heap, s.goroutines = w.says()
 	if runtime.GOOS != "linux" {
 		return s, errors.New("only Linux says what a process holds")
 	}
-	proc := filepath.Join("/proc", strconv.Itoa(pid))
-	status, err := os.ReadFile(filepath.Join(proc, "status"))
+	has, err := p.Holds()
 	if err != nil {
 		return s, err
 	}
-	for line := range bytes.Lines(status) {
-		name, rest, _ := strings.Cut(string(line), ":")
-		var n int64
-		fmt.Sscan(rest, &n)
-		switch name {
-		case "RssAnon":
-			s.anon = n << 10
-		case "RssFile", "RssShmem":
-			s.file += n << 10
-		case "Threads":
-			s.threads = int(n)
-		}
-	}
-	open, err := os.ReadDir(filepath.Join(proc, "fd"))
-	if err != nil {
-		return s, err
-	}
-	for _, fd := range open {
-		if at, err := os.Readlink(filepath.Join(proc, "fd", fd.Name())); err == nil && !strings.HasPrefix(at, data) {
+	s.anon, s.file, s.threads = has.Anon, has.File+has.Shmem, has.Threads
+	for _, at := range has.Open {
+		if !strings.HasPrefix(at, data) {
 			s.files++
 		}
 	}

@@ -101,7 +101,7 @@ func (c *churn) load(t *testing.T, w *witness, every time.Duration) (list []samp
 
 func (c *churn) look(t *testing.T, w *witness) sample {
 	t.Helper()
-	s, err := w.look(c.h.Cmd.Process.Pid, c.h.Data)
+	s, err := w.look(c.h.Process, c.h.Data)
 	if err != nil {
 		t.Fatal(err)
 	}
