@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
+	"github.com/vivarium-run/vivarium/internal/durable"
 )
 
 // blobs keeps module files, one for each digest, whoever uploaded it: <dir>/<digest>.wasm.
@@ -52,7 +53,7 @@ func openBlobs(dir string) (*blobs, error) {
 			return nil, fmt.Errorf("tenants: module files: %w", err)
 		}
 	}
-	if err := syncDir(filepath.Dir(filepath.Clean(dir))); err != nil {
+	if err := durable.SyncFolder(filepath.Dir(filepath.Clean(dir))); err != nil {
 		return nil, fmt.Errorf("tenants: module files: %w", err)
 	}
 	return &blobs{dir: dir, files: map[Digest]*blob{}}, nil
@@ -85,7 +86,7 @@ func (b *blobs) keep(st *Staged) error {
 	if err := b.rename(st); err != nil {
 		return fileError("keep module file", err)
 	}
-	if err := syncDir(b.dir); err != nil {
+	if err := durable.SyncFolder(b.dir); err != nil {
 		b.drop(st.Digest)
 		return fileError("keep module file", err)
 	}
@@ -136,7 +137,7 @@ func (b *blobs) removed(digests []Digest) error {
 			return fileError("remove module file", err)
 		}
 	}
-	if err := syncDir(b.dir); err != nil {
+	if err := durable.SyncFolder(b.dir); err != nil {
 		return fileError("remove module files", err)
 	}
 	return nil

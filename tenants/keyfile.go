@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/vivarium-run/vivarium/internal/durable"
 )
 
 // maxKeyFile is far above any key: a larger file is not a key file.
@@ -84,15 +86,5 @@ func CreateKey(path string) (key []byte, err error) {
 	if err := os.Link(f.Name(), path); err != nil {
 		return nil, err
 	}
-	return key, syncDir(filepath.Dir(path))
-}
-
-// syncDir makes the names in a folder durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
+	return key, durable.SyncFolder(filepath.Dir(path))
 }

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -15,6 +14,7 @@ import (
 	"github.com/vivarium-run/vivarium/client"
 	"github.com/vivarium-run/vivarium/cmd/host/internal/archive"
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
+	"github.com/vivarium-run/vivarium/internal/durable"
 	"github.com/vivarium-run/vivarium/kv"
 )
 
@@ -99,28 +99,17 @@ func backupCommand(ui *ui) *cobra.Command {
 
 // fetchBackup writes a host's backup to a file, which appears when it is whole.
 func fetchBackup(ctx context.Context, c *client.Client, file string) (info archive.Info, n archive.Count, err error) {
-	f, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".part-*") // mode 0600
-	if err != nil {
-		return info, n, err
-	}
-	defer os.Remove(f.Name()) // nothing, once it is renamed
-	defer f.Close()
-	resp, err := c.Open(ctx, client.Request{Method: http.MethodPost, Path: "/backup"})
-	if err != nil {
-		return info, n, err
-	}
-	defer resp.Body.Close()
 	var check checkVisitor
-	if n, err = archive.Read(io.TeeReader(resp.Body, f), &check); err != nil {
-		return info, n, describeBackup(err)
-	}
-	if err := errors.Join(f.Sync(), f.Close()); err != nil {
-		return info, n, err
-	}
-	if err := os.Rename(f.Name(), file); err != nil {
-		return info, n, err
-	}
-	return check.info, n, syncFolder(filepath.Dir(file))
+	err = durable.WriteFile(file, func(f *os.File) error {
+		resp, err := c.Open(ctx, client.Request{Method: http.MethodPost, Path: "/backup"})
+		if err != nil {
+			return err
+		}
+		defer resp.Body.Close()
+		n, err = archive.Read(io.TeeReader(resp.Body, f), &check)
+		return describeBackup(err)
+	})
+	return check.info, n, err
 }
 
 // describeBackup gives a fault of a backup its code. An answer that breaks off is one that is cut off.

@@ -8,13 +8,13 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/vivarium-run/vivarium/client"
 	"github.com/vivarium-run/vivarium/cmd/host/internal/archive"
+	"github.com/vivarium-run/vivarium/internal/durable"
 	"github.com/vivarium-run/vivarium/kv"
 )
 
@@ -75,28 +75,17 @@ func exportPart(ui *ui, output string, write func(io.Writer) error) error {
 
 // exportTo writes a file, which appears when it is whole and was read again, by check.
 func exportTo(file string, write func(io.Writer) error, check archive.Visitor) (n archive.Count, err error) {
-	f, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".part-*") // mode 0600
-	if err != nil {
-		return n, err
-	}
-	defer os.Remove(f.Name()) // nothing, once it is renamed
-	defer f.Close()
-	if err := write(f); err != nil {
-		return n, err
-	}
-	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		return n, err
-	}
-	if n, err = archive.Read(f, check); err != nil {
-		return n, describeExport(err)
-	}
-	if err := errors.Join(f.Sync(), f.Close()); err != nil {
-		return n, err
-	}
-	if err := os.Rename(f.Name(), file); err != nil {
-		return n, err
-	}
-	return n, syncFolder(filepath.Dir(file))
+	err = durable.WriteFile(file, func(f *os.File) error {
+		if err := write(f); err != nil {
+			return err
+		}
+		if _, err := f.Seek(0, io.SeekStart); err != nil {
+			return err
+		}
+		n, err = archive.Read(f, check)
+		return describeExport(err)
+	})
+	return n, err
 }
 
 // anyVisitor takes whatever a whole file has.

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/vivarium-run/vivarium/internal/durable"
 )
 
 // formatVersion is that of the data folder as a whole: what lies in it and how it is written. It is raised by a
@@ -97,31 +99,12 @@ func writeFormat(data, format string) error {
 	if have, err := readFormat(file); err == nil && have == text {
 		return nil
 	}
-	f, err := os.CreateTemp(data, formatFile+"-")
-	if err != nil {
-		return fmt.Errorf("write the format: %w", err)
-	}
-	defer os.Remove(f.Name()) // nothing, once it is renamed
-	_, err = f.WriteString(text)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), file)
-	}
-	if err == nil {
-		err = syncFolder(data)
-	}
+	err := durable.WriteFile(file, func(f *os.File) error {
+		_, err := f.WriteString(text)
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("write the format: %w", err)
 	}
 	return nil
-}
-
-// syncFolder returns once the names in a folder are on disk.
-func syncFolder(dir string) error {
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	return f.Sync()
 }

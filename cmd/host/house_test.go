@@ -17,9 +17,9 @@ const module = "github.com/vivarium-run/vivarium"
 // may lists, for each room of the house, which others its packages may import (not counting
 // themselves and the packages below them). Tests may import anything below cmd/host.
 var may = map[string][]string{
-	"kv":            {"internal/stats"},
+	"kv":            {"internal/stats", "internal/durable"},
 	"hostfuncs/abi": {},
-	"tenants":       {"kv", "hostfuncs/abi"},
+	"tenants":       {"kv", "hostfuncs/abi", "internal/durable"},
 	"hostfuncs":     {"tenants", "hostfuncs/abi"},
 	"sandbox":       {"tenants", "hostfuncs/abi", "internal/stats"},
 	"actors":        {"sandbox", "hostfuncs", "tenants", "kv", "hostfuncs/abi", "internal/stats"},
@@ -29,7 +29,7 @@ var may = map[string][]string{
 	"client":        {"api/wire"}, // enters through the network
 	"guest-sdk":     {"hostfuncs/abi", "."},
 	"examples":      {"guest-sdk", "hostfuncs/abi"},
-	"cmd/host":      {"api", "client", "actors", "sandbox", "hostfuncs", "tenants", "kv", "hostfuncs/abi", "guest-sdk/guestbuild", "logtext", ".", "internal/stats"},
+	"cmd/host":      {"api", "client", "actors", "sandbox", "hostfuncs", "tenants", "kv", "hostfuncs/abi", "guest-sdk/guestbuild", "logtext", ".", "internal/stats", "internal/durable"},
 	"bench":         {"api/wire"}, // enters through the network, in Rivet's encodings; its in-process part is a test
 	"bench/guest":   {"guest-sdk"},
 	"e2e":           {}, // enters through the network, or by tests
@@ -37,6 +37,7 @@ var may = map[string][]string{
 	".":             {},
 
 	"internal/stats":    {},
+	"internal/durable":  {},
 	"internal/hosttest": {},
 	"e2e/density/guest": {"guest-sdk"},
 }

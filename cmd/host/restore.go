@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/vivarium-run/vivarium/cmd/host/internal/archive"
+	"github.com/vivarium-run/vivarium/internal/durable"
 	"github.com/vivarium-run/vivarium/kv"
 	"github.com/vivarium-run/vivarium/kv/badgerkv"
 	"github.com/vivarium-run/vivarium/tenants"
@@ -138,7 +139,7 @@ func claimFolder(data string) (made bool, err error) {
 		return false, faultf("data/not_empty", "another restore fills %s", data)
 	}
 	_, err = mark.WriteString(formatPrefix + formatUnfinished + "\n")
-	return made, errors.Join(err, mark.Sync(), mark.Close(), syncFolder(data))
+	return made, errors.Join(err, mark.Sync(), mark.Close(), durable.SyncFolder(data))
 }
 
 // emptyFolder removes what a restore wrote.
@@ -166,7 +167,7 @@ func fillFolder(file, data string) (n archive.Count, err error) {
 		v.rows.Close() // which fails for the same reason, if it does
 		return n, err
 	}
-	return n, errors.Join(v.rows.Close(), syncFolder(v.modules), syncFolder(data))
+	return n, errors.Join(v.rows.Close(), durable.SyncFolder(v.modules), durable.SyncFolder(data))
 }
 
 // fillVisitor writes it.

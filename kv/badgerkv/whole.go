@@ -14,6 +14,7 @@ import (
 	"github.com/dgraph-io/badger/v4"
 	badgertable "github.com/dgraph-io/badger/v4/table"
 
+	"github.com/vivarium-run/vivarium/internal/durable"
 	"github.com/vivarium-run/vivarium/kv"
 )
 
@@ -123,7 +124,7 @@ func enter(dir string) error {
 		return nil
 	}
 	if err == nil {
-		err = syncDir(dir)
+		err = durable.SyncFolder(dir)
 	}
 	if err != nil {
 		return fmt.Errorf("badgerkv: open: %w", err)
@@ -150,13 +151,4 @@ func leaveTables(dir string) error {
 		return fmt.Errorf("badgerkv: close: %w", err)
 	}
 	return nil
-}
-
-func syncDir(dir string) error {
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	return f.Sync()
 }
