@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -108,31 +109,34 @@ func (p *process) request(method, path, token string, body any) answer {
 }
 
 func (p *process) try(method, path, token string, body any) (answer, error) {
-	var r io.Reader
-	contentType := "application/json"
-	switch b := body.(type) {
-	case string:
-		r = strings.NewReader(b)
-	case []byte:
-		r, contentType = bytes.NewReader(b), "application/wasm"
-	}
-	req, err := http.NewRequest(method, p.URL+path, r)
+	req, err := p.NewRequest(context.Background(), method, path, token, body)
 	if err != nil {
 		return answer{}, err
 	}
-	if r != nil {
-		req.Header.Set("Content-Type", contentType)
+	return send(req)
+}
+
+func send(req *http.Request) (answer, error) {
+	resp, b, err := hosttest.Send(http.DefaultClient, req)
+	if resp == nil {
+		return answer{}, err
 	}
-	if token != "" {
-		req.Header.Set("Authorization", "Bearer "+token)
+	return answer{resp.StatusCode, resp.Header, b}, err
+}
+
+// open sends a request and leaves the body of the answer to its reader, until the test ends.
+func (p *process) open(method, path, token string, body any) *http.Response {
+	p.t.Helper()
+	req, err := p.NewRequest(p.t.Context(), method, path, token, body)
+	if err != nil {
+		p.t.Fatal(err)
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return answer{}, err
+		p.t.Fatal(err)
 	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	return answer{resp.StatusCode, resp.Header, b}, err
+	p.t.Cleanup(func() { resp.Body.Close() })
+	return resp
 }
 
 // actor returns the id of an actor, made if there is none. key is in its canonical form.
@@ -456,17 +460,7 @@ func TestFollowEvents(t *testing.T) {
 	admin := s.token("admin", "default")
 	s.upload(admin, "chatroom", "examples/wasm/chatroom")
 	id := s.actor(admin, "chatroom", "lobby")
-	req, err := http.NewRequestWithContext(t.Context(), "GET", s.URL+"/actors/"+id+"/events", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Authorization", "Bearer "+admin)
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	lines := bufio.NewScanner(resp.Body)
+	lines := bufio.NewScanner(s.open("GET", "/actors/"+id+"/events", admin, nil).Body)
 	lines.Scan() // the stream's first comment: it follows from here on
 	s.output(admin, id, "post", `["ann","hello"]`)
 	var event struct {
@@ -497,16 +491,7 @@ func TestGracefulStop(t *testing.T) {
 	id := s.actor(admin, "hostile", "k")
 	s.output(admin, id, "write", `["before"]`)
 	slow := make(chan answer, 1)
-	follow, err := http.NewRequestWithContext(t.Context(), "GET", s.URL+"/actors/"+id+"/logs?follow=true", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	follow.Header.Set("Authorization", "Bearer "+admin)
-	tail, err := http.DefaultClient.Do(follow)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer tail.Body.Close()
+	tail := s.open("GET", "/actors/"+id+"/logs?follow=true", admin, nil)
 	go func() {
 		a, _ := s.try("POST", "/gateway/"+id+"/action/sleep", admin, `{"args":[1500]}`)
 		slow <- a

@@ -67,16 +67,7 @@ func TestStreamThroughAnActor(t *testing.T) {
 		actorstest.S("kv_put", "on/14", actorstest.Script(actorstest.S("kv_put", "part", "$ARGS"), actorstest.S("kv_get", "part"), actorstest.S("result"), actorstest.S("reply_part", -1, "$LAST"))),
 		actorstest.S("kv_put", "on/9", actorstest.Script(actorstest.S("kv_get", "task"), actorstest.S("task_cancel", "$LAST"))),
 	)
-	r, err := http.NewRequest("POST", s.URL+"/gateway/"+id+"/request/chat?q=1", strings.NewReader("hello"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.Header.Set("Authorization", "Bearer "+admin)
-	resp, err := http.DefaultClient.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
+	resp := s.open("POST", "/gateway/"+id+"/request/chat?q=1", admin, strings.NewReader("hello"))
 	if resp.StatusCode != 201 || resp.Header.Get("Content-Security-Policy") == "" {
 		t.Errorf("the head is %d %v", resp.StatusCode, resp.Header)
 	}

@@ -2,9 +2,9 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -49,22 +49,20 @@ func readContents(t *testing.T, file string) *contents {
 // sendFile sends an export to a host as it is.
 func (s *served) sendFile(path, token string, file []byte) answer {
 	s.t.Helper()
-	req, err := http.NewRequest("POST", s.URL+path, bytes.NewReader(file))
+	a, err := s.trySending(path, token, bytes.NewReader(file))
 	if err != nil {
 		s.t.Fatal(err)
+	}
+	return a
+}
+
+func (s *served) trySending(path, token string, file io.Reader) (answer, error) {
+	req, err := s.NewRequest(context.Background(), "POST", path, token, file)
+	if err != nil {
+		return answer{}, err
 	}
 	req.Header.Set("Content-Type", "application/octet-stream")
-	req.Header.Set("Authorization", "Bearer "+token)
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return answer{resp.StatusCode, resp.Header, b}
+	return send(req)
 }
 
 // plugins is a host with a module of two versions and an actor that has counted.

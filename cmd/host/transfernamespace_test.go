@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -259,22 +258,10 @@ func TestKilledImport(t *testing.T) {
 	// begin sends the file up to a byte, and returns what ends the request.
 	begin := func(upTo int) (end func([]byte) answer) {
 		r, w := io.Pipe()
-		req, err := http.NewRequest("POST", s.URL+"/namespaces/import", r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		req.Header.Set("Content-Type", "application/octet-stream")
-		req.Header.Set("Authorization", "Bearer "+operator)
 		got := make(chan answer, 1)
 		go func() { // ends with the request
-			resp, err := http.DefaultClient.Do(req)
-			if err != nil {
-				got <- answer{}
-				return
-			}
-			defer resp.Body.Close()
-			b, _ := io.ReadAll(resp.Body)
-			got <- answer{resp.StatusCode, resp.Header, b}
+			a, _ := s.trySending("/namespaces/import", operator, r)
+			got <- a
 		}()
 		if _, err := w.Write(good[:upTo]); err != nil {
 			t.Fatal(err)

@@ -1,12 +1,10 @@
 package attack
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"strings"
@@ -99,31 +97,19 @@ func (a answer) String() string {
 
 // try sends a request; a body that is a string is JSON, bytes are a module.
 func (h *host) try(ctx context.Context, method, path, token string, body any) (answer, error) {
-	var r io.Reader
-	contentType := "application/json"
-	switch b := body.(type) {
-	case string:
-		r = strings.NewReader(b)
-	case []byte:
-		r, contentType = bytes.NewReader(b), "application/wasm"
-	}
-	req, err := http.NewRequestWithContext(ctx, method, h.URL+path, r)
+	req, err := h.NewRequest(ctx, method, path, token, body)
 	if err != nil {
 		return answer{}, err
 	}
-	if r != nil {
-		req.Header.Set("Content-Type", contentType)
-	}
-	if token != "" {
-		req.Header.Set("Authorization", "Bearer "+token)
-	}
+	return h.send(req)
+}
+
+func (h *host) send(req *http.Request) (answer, error) {
 	began := time.Now()
-	resp, err := h.client.Do(req)
-	if err != nil {
+	resp, b, err := hosttest.Send(h.client, req)
+	if resp == nil {
 		return answer{}, err
 	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
 	return answer{resp.StatusCode, resp.Header, b, time.Since(began)}, err
 }
 

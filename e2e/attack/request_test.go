@@ -26,7 +26,7 @@ func (h *host) requests(t *testing.T) (list []outcome) {
 	}
 	const limit = 16 << 20
 	send := func(body io.Reader, header ...string) answer {
-		return h.send(t, body, header...)
+		return h.put(t, body, header...)
 	}
 	say("no byte", malformed, send(strings.NewReader("")))
 	say("a body at the limit", malformed, send(bytes.NewReader(make([]byte, limit))))
@@ -50,35 +50,22 @@ type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
-// send uploads a body as it is.
-func (h *host) send(t *testing.T, body io.Reader, header ...string) answer {
+// put uploads a body as it is.
+func (h *host) put(t *testing.T, body io.Reader, header ...string) answer {
 	t.Helper()
-	req, err := http.NewRequestWithContext(context.Background(), "PUT", h.URL+"/modules/sent", body)
+	req, err := h.NewRequest(context.Background(), "PUT", "/modules/sent", h.attacker, body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	req.Header.Set("Authorization", "Bearer "+h.attacker)
 	req.Header.Set("Content-Type", "application/wasm")
 	for i := 0; i < len(header); i += 2 {
 		req.Header.Set(header[i], header[i+1])
 	}
-	return h.read(t, req)
-}
-
-func (h *host) read(t *testing.T, req *http.Request) answer {
-	t.Helper()
-	began := time.Now()
-	resp, err := h.client.Do(req)
+	a, err := h.send(req)
 	if err != nil {
 		t.Errorf("%s: %v", req.URL.Path, err)
-		return answer{}
 	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Error(err)
-	}
-	return answer{resp.StatusCode, resp.Header, b, time.Since(began)}
+	return a
 }
 
 func (h *host) dial(t *testing.T) *net.TCPConn {

@@ -76,7 +76,7 @@ func namespacesGrow(t *testing.T, sizes []int) *growth {
 
 func (h *host) namespace(name string) {
 	h.t.Helper()
-	h.ask("POST", "/namespaces", "application/json", fmt.Appendf(nil, `{"name":%q}`, name), nil)
+	h.ask("POST", "/namespaces", fmt.Sprintf(`{"name":%q}`, name), nil)
 }
 
 // Sockets are spread over actors, and over namespaces: half of what a host takes is for one.

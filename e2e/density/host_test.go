@@ -1,11 +1,9 @@
 package density
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -79,28 +77,19 @@ func (h *host) goroutines() int {
 }
 
 // ask sends one request as the operator and decodes the answer, which must be a success.
-func (h *host) ask(method, path, contentType string, body []byte, answer any) {
+func (h *host) ask(method, path string, body, answer any) {
 	h.t.Helper()
-	if err := h.try(method, path, contentType, body, answer); err != nil {
+	if err := h.try(method, path, body, answer); err != nil {
 		h.t.Fatal(err)
 	}
 }
 
-func (h *host) try(method, path, contentType string, body []byte, answer any) error {
-	req, err := http.NewRequestWithContext(context.Background(), method, h.URL+path, bytes.NewReader(body))
+func (h *host) try(method, path string, body, answer any) error {
+	req, err := h.NewRequest(context.Background(), method, path, h.operator, body)
 	if err != nil {
 		return err
 	}
-	req.Header.Set("Authorization", "Bearer "+h.operator)
-	if contentType != "" {
-		req.Header.Set("Content-Type", contentType)
-	}
-	resp, err := h.client.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
+	resp, b, err := hosttest.Send(&h.client, req)
 	switch {
 	case err != nil:
 		return err
@@ -119,7 +108,7 @@ func (h *host) try(method, path, contentType string, body []byte, answer any) er
 // upload makes a guest the live module of a namespace.
 func (h *host) upload(k kind, namespace string) {
 	h.t.Helper()
-	h.ask("PUT", "/modules/"+k.name+"?namespace="+namespace+k.input, "application/wasm", actorstest.Guest(h.t, k.guest), nil)
+	h.ask("PUT", "/modules/"+k.name+"?namespace="+namespace+k.input, actorstest.Guest(h.t, k.guest), nil)
 }
 
 // withGuests is the data of a host that has the guests and nothing else, made once: to compile them for each host would
@@ -147,7 +136,7 @@ func openHost(t testing.TB) *host {
 func (h *host) metric(name string) float64 {
 	h.t.Helper()
 	var text string
-	h.ask("GET", "/metrics", "", nil, &text)
+	h.ask("GET", "/metrics", nil, &text)
 	for line := range strings.Lines(text) {
 		if rest, ok := strings.CutPrefix(line, name+" "); ok {
 			var v float64

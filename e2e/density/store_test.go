@@ -111,7 +111,7 @@ func (s *store) list(pages int) {
 			Pagination struct{ Cursor *string }
 		}
 		begun := time.Now()
-		s.ask("GET", "/actors?namespace=default&name="+plugin.name+"&limit=100&cursor="+url.QueryEscape(cursor), "", nil, &page)
+		s.ask("GET", "/actors?namespace=default&name="+plugin.name+"&limit=100&cursor="+url.QueryEscape(cursor), nil, &page)
 		s.lists = append(s.lists, time.Since(begun))
 		s.listed += len(page.Actors)
 		if page.Pagination.Cursor == nil {

@@ -2,8 +2,8 @@
 // outlives the process.
 //
 // It owns how a process begins and ends: the build, the address, the time until it is ready, what it prints, a stop, a kill
-// and a further start. What is asked of a host, and what an answer has to be, it leaves to the tests. For a host within the
-// test's own process there is actorstest.
+// and a further start; and how a request reaches it. What is asked of a host, and what an answer has to be, it leaves to
+// the tests. For a host within the test's own process there is actorstest.
 package hosttest
 
 import (
