@@ -9,12 +9,14 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/vivarium-run/vivarium/internal/hosttest"
 	"github.com/vivarium-run/vivarium/kv/kvtest"
 	"github.com/vivarium-run/vivarium/tenants"
 )
@@ -22,12 +24,8 @@ import (
 // freeAddr returns a loopback address that nobody listens on, and its port.
 func freeAddr(t *testing.T) (string, int) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String(), l.Addr().(*net.TCPAddr).Port
+	addr := hosttest.FreeAddr(t)
+	return addr, int(netip.MustParseAddrPort(addr).Port())
 }
 
 // handshake returns the certificate that a handshake under a name ends with.

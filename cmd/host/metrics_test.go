@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -20,6 +19,7 @@ import (
 
 	"github.com/vivarium-run/vivarium/actors/actorstest"
 	"github.com/vivarium-run/vivarium/cmd/host/internal/metrics"
+	"github.com/vivarium-run/vivarium/internal/hosttest"
 	"github.com/vivarium-run/vivarium/kv/kvtest"
 	"github.com/vivarium-run/vivarium/tenants"
 )
@@ -32,12 +32,7 @@ type measured struct {
 
 func startMeasured(t *testing.T) *measured {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	l.Close() // free for the node
+	addr := hosttest.FreeAddr(t)
 	n, err := startNode(nodeConfig{
 		data: filepath.Join(t.TempDir(), "data"), listen: "127.0.0.1:0", metrics: addr, key: make([]byte, 32), dev: true,
 		log: slog.New(slog.DiscardHandler), minFree: 1, allowLoopback: []string{addr},

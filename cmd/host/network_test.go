@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/vivarium-run/vivarium/actors"
 	"github.com/vivarium-run/vivarium/actors/actorstest"
+	"github.com/vivarium-run/vivarium/internal/hosttest"
 	"github.com/vivarium-run/vivarium/tenants"
 )
 
@@ -88,12 +88,7 @@ func TestStreamThroughAnActor(t *testing.T) {
 
 // A guest cannot reach the host itself, whatever is allowed.
 func TestGuestCannotReachItsHost(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	l.Close() // free for the node
+	addr := hosttest.FreeAddr(t)
 	n, err := startNode(nodeConfig{
 		data: t.TempDir(), listen: addr, key: make([]byte, 32), log: slog.New(slog.DiscardHandler), allowLoopback: []string{addr},
 	})
