@@ -53,11 +53,7 @@ type kvItem struct {
 // listKV answers with a page of KV items, in the order of their keys. Prefix may be any bytes,
 // percent-encoded; the cursor is opaque.
 func (s *Server) listKV(w http.ResponseWriter, q *request) error {
-	id, err := q.actor()
-	if err != nil {
-		return err
-	}
-	limit, err := q.limit()
+	p, err := q.page()
 	if err != nil {
 		return err
 	}
@@ -65,17 +61,7 @@ func (s *Server) listKV(w http.ResponseWriter, q *request) error {
 	if err != nil {
 		return err
 	}
-	cursor, err := q.one("cursor")
-	if err != nil {
-		return err
-	}
-	var after []byte
-	if cursor != "" {
-		if after, err = decodeBase64(base64.RawURLEncoding, cursor); err != nil || len(after) > abi.MaxKVKey {
-			return abi.Errorf(abi.CodeInvalidRequest, "the cursor is not one of ours")
-		}
-	}
-	items, more, err := s.host.KVList(q.Context(), id, []byte(prefix), after, limit)
+	items, more, err := s.host.KVList(q.Context(), p.actor, []byte(prefix), p.after, p.limit)
 	if err != nil {
 		return err
 	}
@@ -84,11 +70,7 @@ func (s *Server) listKV(w http.ResponseWriter, q *request) error {
 		list[i].Key, list[i].KeyEncoding = asText(it.Key)
 		list[i].Value, list[i].ValueEncoding = asText(it.Value)
 	}
-	next := ""
-	if more && len(items) > 0 {
-		next = base64.RawURLEncoding.EncodeToString(items[len(items)-1].Key)
-	}
-	return writeJSON(w, http.StatusOK, object{"items": list, "pagination": pageAfter(next)})
+	return writeJSON(w, http.StatusOK, object{"items": list, "pagination": pageBehind(items, more, func(it abi.Item) []byte { return it.Key })})
 }
 
 // getKV answers with one value in Rivet's shape. The key is the path's last segment, which may be

@@ -2,7 +2,6 @@ package api
 
 import (
 	"bytes"
-	"encoding/base64"
 	"encoding/json"
 	"net/http"
 	"time"
@@ -106,11 +105,7 @@ func (s *Server) listSchedules(w http.ResponseWriter, q *request) error {
 	if err != nil {
 		return err
 	}
-	next := ""
-	if more && len(list) > 0 {
-		next = cursorOf([]byte(list[len(list)-1].ID))
-	}
-	return writeJSON(w, http.StatusOK, object{"schedules": list, "pagination": pageAfter(next)})
+	return writeJSON(w, http.StatusOK, object{"schedules": list, "pagination": pageBehind(list, more, func(l abi.Schedule) []byte { return []byte(l.ID) })})
 }
 
 // listQueue answers with a page of the messages that wait in an actor's queues.
@@ -136,11 +131,7 @@ func (s *Server) listDead(w http.ResponseWriter, q *request) error {
 	if err != nil {
 		return err
 	}
-	next := ""
-	if more && len(list) > 0 {
-		next = cursorOf([]byte(list[len(list)-1].ID))
-	}
-	return writeJSON(w, http.StatusOK, object{"dead": list, "pagination": pageAfter(next)})
+	return writeJSON(w, http.StatusOK, object{"dead": list, "pagination": pageBehind(list, more, func(l abi.DeadLetter) []byte { return []byte(l.ID) })})
 }
 
 // retryDead tries a dead letter again. It needs no body.
@@ -154,5 +145,3 @@ func (s *Server) retryDead(w http.ResponseWriter, q *request) error {
 	}
 	return writeJSON(w, http.StatusOK, object{})
 }
-
-func cursorOf(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }

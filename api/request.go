@@ -286,6 +286,17 @@ func (q *request) page() (p actorPage, err error) {
 	return p, nil
 }
 
+// cursorOf is the cursor of a place in such a list; page reads it.
+func cursorOf(place []byte) string { return base64.RawURLEncoding.EncodeToString(place) }
+
+// pageBehind goes on after the last of a list, whose place is known, if there is more.
+func pageBehind[T any](list []T, more bool, place func(T) []byte) pagination {
+	if !more || len(list) == 0 {
+		return pagination{}
+	}
+	return pageAfter(cursorOf(place(list[len(list)-1])))
+}
+
 // after returns the query parameter after: a sequence number, 0 if it is left out.
 func (q *request) after() (uint64, error) {
 	v, err := q.one("after")
