@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/vivarium-run/vivarium/bench/load"
+	"github.com/vivarium-run/vivarium/bench/testbed"
 )
 
 // machine is where and when a run was. Load and Sync tell how noisy it was.
@@ -37,40 +38,17 @@ func describeMachine(ctx context.Context, dir string) (machine, error) {
 	if err != nil {
 		commit = "unknown" // a copy without its history can be measured, too
 	}
+	busy := testbed.Load()
 	return machine{
 		Time:   time.Now().UTC().Truncate(time.Second),
 		Cores:  runtime.GOMAXPROCS(0),
-		CPU:    cpuModel(firstLines("/proc/cpuinfo")),
-		OS:     strings.TrimSpace(runtime.GOOS + "/" + runtime.GOARCH + " " + firstLines("/proc/sys/kernel/osrelease")),
+		CPU:    testbed.Model(),
+		OS:     strings.TrimSpace(runtime.GOOS + "/" + runtime.GOARCH + " " + testbed.Kernel()),
 		Go:     runtime.Version(),
 		Commit: commit,
-		Load:   strings.Join(firstFields(firstLines("/proc/loadavg"), 3), " "),
+		Load:   strings.TrimSpace(strings.Join(busy[:], " ")),
 		Sync:   sync.Seconds() * 1000,
 	}, nil
-}
-
-// firstLines returns the start of a small file of the kernel's, empty if there is none.
-func firstLines(path string) string {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return ""
-	}
-	return strings.TrimSpace(string(b[:min(len(b), 4<<10)]))
-}
-
-func firstFields(s string, n int) []string {
-	f := strings.Fields(s)
-	return f[:min(n, len(f))]
-}
-
-// cpuModel returns the first model name in /proc/cpuinfo.
-func cpuModel(info string) string {
-	for line := range strings.Lines(info) {
-		if name, value, _ := strings.Cut(line, ":"); strings.TrimSpace(name) == "model name" {
-			return strings.TrimSpace(value)
-		}
-	}
-	return ""
 }
 
 // syncTime returns the median time to append 4 KiB to a file in dir and sync it.

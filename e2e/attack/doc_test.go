@@ -4,11 +4,12 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
-	"os"
 	"runtime"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/vivarium-run/vivarium/bench/testbed"
 )
 
 // verdicts counts the right answers by row, for the table.
@@ -63,8 +64,8 @@ type doc struct {
 
 func (d doc) text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# Attacks\n\nWritten by `make attack`; do not edit. The machine: %d processors%s, %s/%s, %s.%s\n\n",
-		runtime.NumCPU(), model(), runtime.GOOS, runtime.GOARCH, runtime.Version(), average())
+	fmt.Fprintf(&b, "# Attacks\n\nWritten by `make attack`; do not edit. The machine: %s, %s/%s, %s.%s\n\n",
+		testbed.Processors(), runtime.GOOS, runtime.GOARCH, runtime.Version(), average())
 	b.WriteString("The rows are those of the threat table that are about uploading and running guests. The short form of the same\ncorpus runs in `go test ./...`. It has no times: what it asserts are verdicts, survival and what is given back.\n\n")
 	d.short(&b)
 	writeVerdicts(&b)
@@ -147,20 +148,8 @@ func (d doc) writeOvershoot(b *strings.Builder) {
 
 // average says how busy the machine was, if the system tells it.
 func average() string {
-	b, _ := os.ReadFile("/proc/loadavg") // elsewhere there is none
-	if f := strings.Fields(string(b)); len(f) > 2 {
-		return fmt.Sprintf("\nIts load average at the end was %s over 15 minutes. What others ran beside makes these times longer.", f[2])
-	}
-	return ""
-}
-
-// model names the processor, if the system tells it.
-func model() string {
-	info, _ := os.ReadFile("/proc/cpuinfo") // elsewhere there is none
-	for line := range strings.Lines(string(info)) {
-		if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
-			return " (" + strings.TrimSpace(value) + ")"
-		}
+	if long := testbed.Load()[2]; long != "" {
+		return fmt.Sprintf("\nIts load average at the end was %s over 15 minutes. What others ran beside makes these times longer.", long)
 	}
 	return ""
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/vivarium-run/vivarium/actors/actorstest"
 	"github.com/vivarium-run/vivarium/bench/load"
+	"github.com/vivarium-run/vivarium/bench/testbed"
 )
 
 // Budgets of an overload.
@@ -67,7 +68,7 @@ const overloadIntro = `# Overload
 Written by ` + "`make overload`" + `; do not edit. A host of one processor (by taskset), whose clients call
 an action that computes for some 2 ms, on %d actors. The generator has the other processor. Before each round the peak is measured
 in a closed loop of 4 connections; then requests come in an open loop, over %d connections, at a multiple of that for %v: they
-leave when they are due, whether those before are answered or not. The machine: %d processors%s, %s/%s, %s.%s
+leave when they are due, whether those before are answered or not. The machine: %s, %s/%s, %s.%s
 
 Budgets: at least 80 %% of the peak is answered with 200, p99 of these below 1 s; p99 of refusals below 50 ms; no more than 64 MiB of memory
 added once a quarter of the time is over and all connections are there; 5 s after the end a call takes no more than three times what it does at idle. "Other" is a second namespace that calls the same
@@ -78,7 +79,7 @@ of those at the peak: what others run on the machine does not change it.
 
 func overloadPage(o *overload, all []*loaded) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, overloadIntro, loadActors, loadConns, *overloadTime, runtime.NumCPU(), model(), runtime.GOOS, runtime.GOARCH, runtime.Version(), average(), quietRate)
+	fmt.Fprintf(&b, overloadIntro, loadActors, loadConns, *overloadTime, testbed.Processors(), runtime.GOOS, runtime.GOARCH, runtime.Version(), average(), quietRate)
 	b.WriteString("| load | peak | 200 a second | of the peak | by processor time | taken, p50 / p99 | refused | refusals, p50 / p99 | not sent | memory | back after | other, p50 / p99 |\n|---|---|---|---|---|---|---|---|---|---|---|---|\n")
 	slices.SortStableFunc(all, func(x, y *loaded) int {
 		return cmp.Or(cmp.Compare(x.factor, y.factor), cmp.Compare(len(x.name), len(y.name)))

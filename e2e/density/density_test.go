@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/vivarium-run/vivarium/actors/actorstest"
+	"github.com/vivarium-run/vivarium/bench/testbed"
 )
 
 // What a large store may have more than the smallest one, in any form.
@@ -19,7 +20,7 @@ const (
 // increment dearer that has nothing to do with it.
 func TestDensity(t *testing.T) {
 	p := thePlan()
-	r := &report{plan: p, began: time.Now(), before: average()}
+	r := &report{plan: p, began: time.Now(), before: testbed.Load()[0]}
 	r.stores = makeStores(t, p.actors)
 	g := actorsGrow(r.stores)
 	for run := range p.runs {

@@ -2,13 +2,13 @@ package density
 
 import (
 	"fmt"
-	"os"
 	"runtime"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/vivarium-run/vivarium/bench/load"
+	"github.com/vivarium-run/vivarium/bench/testbed"
 )
 
 // report is what one run of the test has measured.
@@ -36,8 +36,8 @@ func (r *report) page() string {
 	fmt.Fprintf(&b, "# Density\n\nWritten by `make density`; do not edit. %s sleeping actors in one store, and what an increment costs beside much that has nothing to do with\n"+
 		"it. A cell is the median of %d runs, with the least and the most after it. Hosts are processes of their own, with the flags of production; the client shares the machine.\n\n",
 		thousands(largest.size), r.plan.runs)
-	fmt.Fprintf(&b, "%d processors%s; %s/%s; %s; %s. Load average %s before and %s after. The whole took %v.\n",
-		runtime.NumCPU(), model(), runtime.GOOS, runtime.GOARCH, runtime.Version(), r.began.UTC().Format(time.DateOnly), r.before, average(), time.Since(r.began).Round(time.Second))
+	fmt.Fprintf(&b, "%s; %s/%s; %s; %s. Load average %s before and %s after. The whole took %v.\n",
+		testbed.Processors(), runtime.GOOS, runtime.GOARCH, runtime.Version(), r.began.UTC().Format(time.DateOnly), r.before, testbed.Load()[0], time.Since(r.began).Round(time.Second))
 	r.falls(&b)
 	r.starts(&b)
 	r.wakes(&b)
@@ -191,20 +191,4 @@ func thousands(n int) string {
 		s = s[:i] + "," + s[i:]
 	}
 	return s
-}
-
-func model() string {
-	info, _ := os.ReadFile("/proc/cpuinfo") // elsewhere there is none
-	for line := range strings.Lines(string(info)) {
-		if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
-			return " (" + strings.TrimSpace(value) + ")"
-		}
-	}
-	return ""
-}
-
-func average() string {
-	b, _ := os.ReadFile("/proc/loadavg") // elsewhere there is none
-	first, _, _ := strings.Cut(string(b), " ")
-	return first
 }
