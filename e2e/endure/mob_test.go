@@ -25,9 +25,10 @@ type mob struct {
 	client   *client.Client   // of the process that runs now
 	ledger   *ledger
 	release  *releases
-	ledgers  []*ledger     // of all rounds
-	patience time.Duration // until what is not there is taken for lost
-	ending   atomic.Bool   // the process is about to go, and who asks may get no answer
+	ledgers  []*ledger                        // of all rounds
+	patience time.Duration                    // until what is not there is taken for lost
+	ending   atomic.Bool                      // the process is about to go, and who asks may get no answer
+	refused  func(format string, args ...any) // takes an answer that a whole host would not give; fails the test
 
 	mu    sync.Mutex // guards conns
 	conns []linked
@@ -41,7 +42,7 @@ type linked struct {
 // openMob starts a host with the members and their equipment.
 func openMob(t testing.TB, h *host) *mob {
 	t.Helper()
-	m := &mob{t: t, h: h, patience: time.Minute, outside: httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	m := &mob{t: t, h: h, patience: time.Minute, refused: t.Errorf, outside: httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, "from outside")
 	}))}
 	t.Cleanup(m.outside.Close)
@@ -167,7 +168,7 @@ func (m *mob) one(ctx context.Context, r *rand.Rand) bool {
 		defer cancel()
 		err := a.do(m, ctx, r)
 		if err != nil && !m.ending.Load() {
-			m.t.Errorf("%s: %v", a.name, err)
+			m.refused("%s: %v", a.name, err)
 		}
 		return err == nil && ctx.Err() == nil
 	}
