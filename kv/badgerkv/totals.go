@@ -166,9 +166,11 @@ func byteGrowth(txn *badger.Txn, j *job) (n int64, err error) {
 			continue
 		}
 		n += opBytes(op)
-		if len(recent.key) > 0 && bytes.Equal(op.Key, recent.key) {
+		switch {
+		case j.entry.head.pos == 0: // it has nothing yet
+		case len(recent.key) > 0 && bytes.Equal(op.Key, recent.key):
 			n -= recent.bytes
-		} else {
+		default:
 			n -= w.itemSize(j.lease.Space, op.Key)
 		}
 	}
