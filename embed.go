@@ -17,7 +17,7 @@ const Module = "github.com/vivarium-run/vivarium"
 //
 //go:embed guest-sdk/action.go guest-sdk/actor.go guest-sdk/args.go guest-sdk/bind.go guest-sdk/child.go
 //go:embed guest-sdk/conn.go guest-sdk/create.go guest-sdk/ctx.go guest-sdk/def.go guest-sdk/doc.go
-//go:embed guest-sdk/errors.go guest-sdk/exports_wasip1.go guest-sdk/fetch.go guest-sdk/guesttest/client.go
+//go:embed guest-sdk/errors.go guest-sdk/exports_wasip1.go guest-sdk/fetch.go guest-sdk/flat.go guest-sdk/guesttest/client.go
 //go:embed guest-sdk/guesttest/guesttest.go guest-sdk/guesttest/life.go guest-sdk/guesttest/pending.go
 //go:embed guest-sdk/guesttest/queue.go guest-sdk/guesttest/world.go guest-sdk/hooks.go
 //go:embed guest-sdk/imports_conn_wasip1.go guest-sdk/imports_life_wasip1.go guest-sdk/imports_peer_wasip1.go

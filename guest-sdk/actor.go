@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"unsafe"
 
 	"github.com/vivarium-run/vivarium/hostfuncs/abi"
 )
@@ -45,7 +46,7 @@ func Actor[S any](name string, d Def[S]) Name {
 		panic(fmt.Sprintf("guest: actor %q: %v", name, err))
 	}
 	a.ctx.hooks = &a.hooks
-	a.before.flat = isFlat(reflect.TypeFor[S]())
+	a.before.flat, a.layout = isFlat(reflect.TypeFor[S]()), layoutOf(reflect.TypeFor[S]())
 	a.warm()
 	registry[name] = a
 	return Name(name)
@@ -73,7 +74,9 @@ type actor[S any] struct {
 	saved  []byte      // what the host has for it; nil means nothing
 	before snapshot[S] // of the state that saved is of
 
+	layout  layout  // of the state; nil if only encoder knows
 	encoder encoder // of the state
+	plain   []byte  // what layout encoded last
 }
 
 // manifest describes the actor, and adds to m what it wants of the module.
@@ -250,6 +253,15 @@ func (a *actor[S]) changed() ([]byte, error) {
 
 // encoded returns the state as it is stored, until the next call.
 func (a *actor[S]) encoded() ([]byte, error) {
+	if a.layout != nil {
+		b, ok := a.layout.append(a.plain[:0], unsafe.Pointer(&a.ctx.State))
+		if a.plain = b; cap(b) > keepBuffer {
+			a.plain = nil
+		}
+		if ok {
+			return b, nil
+		}
+	}
 	b, err := a.encoder.encode(&a.ctx.State)
 	if err != nil {
 		return nil, fmt.Errorf("state: %w", err)

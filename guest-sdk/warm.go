@@ -17,6 +17,7 @@ import (
 // warm looks at all that the actor's turns decode, encode and call by reflection.
 func (a *actor[S]) warm() {
 	_, _ = a.encoder.encode((*S)(nil)) // makes its buffer, too
+	a.plain = make([]byte, 0, 128)
 	for _, act := range a.actions {
 		for _, p := range act.params {
 			warmType(p.typ)
