@@ -11,6 +11,9 @@ import (
 // calls of such functions is as good as a straight line.
 const smallLeaf = 64
 
+// smallCaller is the most instructions of a function that counts its frame by a local.
+const smallCaller = 64
+
 // frameBytes is what a frame takes besides its slots: return address, saved registers, arguments.
 const frameBytes = 128
 
@@ -30,6 +33,11 @@ func frameSize(b *validate.Body) int64 { return frameBytes + 8*int64(b.Slots) }
 func checksEntry(b *validate.Body) bool {
 	return b.Instrs > smallLeaf || b.Uses.Has(validate.UsesCall)
 }
+
+// holdsRoom reports whether a function keeps what was left of the stack at its entry in a local. In a small one, which is little
+// but its calls, reading the global again would have each call wait for what the one before has written. In a large one the local is
+// one more value that lives from end to end.
+func holdsRoom(b *validate.Body) bool { return counts(b) && b.Instrs <= smallCaller }
 
 // holdsGas reports whether a function needs a local for the gas.
 func holdsGas(b *validate.Body) bool { return checksEntry(b) || b.Uses.Has(validate.UsesLength) }
@@ -52,7 +60,7 @@ type code struct {
 	length  uint32 // local that holds an operand, if UsesLength
 	left    uint32 // local that holds the gas, if holdsGas
 	entry   uint32 // local that holds an entry of the table, if fillsTable
-	room    uint32 // local that holds the bytes of stack that were left at entry, if counts
+	room    uint32 // local that holds the bytes of stack that were left at entry, if holdsRoom
 }
 
 type block struct {
@@ -139,8 +147,7 @@ func (c *code) function(fn uint32, body *validate.Body, r wasm.Reader) {
 	c.apply(start)
 	if counts(body) {
 		c.op(wasm.OpEnd)
-		c.indexed(wasm.OpLocalGet, c.room)
-		c.set(c.stack)
+		c.leave(frame)
 	}
 	c.op(wasm.OpEnd)
 }
@@ -172,7 +179,7 @@ func (c *code) locals(n uint32) {
 		groups++
 		add = append(add, 1, byte(wasm.I32))
 	}
-	if counts(c.body) {
+	if holdsRoom(c.body) {
 		c.room = n
 		groups++
 		add = append(add, 1, byte(wasm.I32))
@@ -182,16 +189,22 @@ func (c *code) locals(n uint32) {
 	c.out = append(c.out, add...)
 }
 
-// enter takes the frame from the stack and opens the block that returns become branches out of. What was left before is kept in a
-// local: to read the global again, here or at the end, would have each call wait for what the one before has written.
+// enter takes the frame from the stack and opens the block that returns become branches out of.
 func (c *code) enter(frame int64, results []wasm.ValType) {
 	c.get(c.stack)
-	c.indexed(wasm.OpLocalTee, c.room)
+	if holdsRoom(c.body) {
+		c.indexed(wasm.OpLocalTee, c.room)
+	}
 	c.i32(frame)
 	c.op(wasm.OpI32Sub)
 	c.set(c.stack)
-	c.indexed(wasm.OpLocalGet, c.room)
-	c.i32(frame)
+	if holdsRoom(c.body) {
+		c.indexed(wasm.OpLocalGet, c.room)
+		c.i32(frame)
+	} else {
+		c.get(c.stack)
+		c.i32(0)
+	}
 	c.op(wasm.OpI32LtS)
 	c.out = append(c.out, byte(wasm.OpIf), wasm.BlockEmpty, byte(wasm.OpUnreachable), byte(wasm.OpEnd))
 	c.op(wasm.OpBlock)
@@ -203,6 +216,18 @@ func (c *code) enter(frame int64, results []wasm.ValType) {
 	default:
 		c.out = wasm.AppendS64(c.out, int64(c.blockType(results)))
 	}
+}
+
+// leave gives the frame back.
+func (c *code) leave(frame int64) {
+	if holdsRoom(c.body) {
+		c.indexed(wasm.OpLocalGet, c.room)
+	} else {
+		c.get(c.stack)
+		c.i32(frame)
+		c.op(wasm.OpI32Add)
+	}
+	c.set(c.stack)
 }
 
 // walk collects the edits.
