@@ -19,6 +19,17 @@ const busyTime = time.Second
 // waits for its own requests only, so it is not refused for what another one asks.
 func (h *Host) Admit(ns tenants.ID) error { return h.admit(ns, 0, h.deadline()) }
 
+// AdmitTo is Admit for requests to an actor that is known already: what waits for that is before them.
+func (h *Host) AdmitTo(id tenants.ActorID) error {
+	h.mu.Lock()
+	a := h.awake[id]
+	h.mu.Unlock()
+	if a == nil {
+		return h.Admit(id.Namespace)
+	}
+	return h.admit(id.Namespace, a.mail.ahead(), h.deadline())
+}
+
 // admit is Admit for a request with others ahead of it at its actor.
 func (h *Host) admit(ns tenants.ID, ahead int, deadline time.Time) error {
 	wait := h.cfg.Sandbox.Expect(string(ns), ahead)

@@ -90,9 +90,10 @@ func TestRefusedAtEachDoor(t *testing.T) {
 		})
 	}
 	for name, door := range map[string]func() error{
-		"Admit":  func() error { return s.Host.Admit("loud") },
-		"Call":   func() error { _, err := s.Call(id, "nop"); return err },
-		"Create": func() error { return create(s, fmt.Sprint(time.Now())) },
+		"Admit":   func() error { return s.Host.Admit("loud") },
+		"AdmitTo": func() error { return s.Host.AdmitTo(busy[0]) },
+		"Call":    func() error { _, err := s.Call(id, "nop"); return err },
+		"Create":  func() error { return create(s, fmt.Sprint(time.Now())) },
 		"Connect": func() error {
 			_, err := s.Host.Connect(t.Context(), id, actors.ConnectRequest{}, nil)
 			return err

@@ -180,6 +180,7 @@ func (s *Server) logAccess(r *http.Request, w *echo.Response, start time.Time) {
 type timedWriter struct {
 	http.ResponseWriter
 	timeout time.Duration
+	written int               // bytes, up to countedByItself
 	memory  *pool[tenants.ID] // that what is being written is counted in; nil before ns is known
 	ns      tenants.ID
 }
@@ -199,6 +200,10 @@ func (w *timedWriter) until(t time.Time) {
 
 // Write writes before the deadline.
 func (w *timedWriter) Write(b []byte) (int, error) {
+	if w.written += len(b); w.written < countedByItself {
+		return w.ResponseWriter.Write(b) // nothing is sent
+	}
+	w.written = countedByItself
 	w.arm()
 	defer w.disarm()
 	if w.memory != nil && len(b) > smallWrite {

@@ -17,7 +17,7 @@ const encodingHeader = "X-Rivet-Encoding"
 // postAction calls an action. The body is read and checked before the actor is looked for, so a
 // malformed request creates none. A host that is too busy does not even read it.
 func (s *Server) postAction(w http.ResponseWriter, q *request) error {
-	if err := s.host.Admit(q.ns); err != nil {
+	if err := s.admitTurn(q); err != nil {
 		return err
 	}
 	call, err := q.action()
@@ -34,6 +34,14 @@ func (s *Server) postAction(w http.ResponseWriter, q *request) error {
 		return err
 	}
 	return writeReply(w, q.encoding(), reply)
+}
+
+// admitTurn refuses a request that would wait too long for its turn, before more is done for it.
+func (s *Server) admitTurn(q *request) error {
+	if id, ok := tenants.ParseActorID(q.ns, q.target.id); ok && q.target.direct {
+		return s.host.AdmitTo(id)
+	}
+	return s.host.Admit(q.ns)
 }
 
 // encoding is that of the request's body and of the answer's. Errors are JSON in any case: clients go by their

@@ -22,7 +22,7 @@ func (rt *route) rawHTTP() bool {
 
 // anyRequest serves a raw request.
 func (s *Server) anyRequest(w http.ResponseWriter, q *request) error {
-	if err := s.host.Admit(q.ns); err != nil {
+	if err := s.admitTurn(q); err != nil {
 		return err
 	}
 	body, err := q.readBody()

@@ -190,6 +190,7 @@ type host interface {
 	ResetCrashes(tenants.ActorID)
 	FetchKeys(ctx context.Context, ns tenants.ID, url string, max int) ([]byte, error)
 	Admit(tenants.ID) error
+	AdmitTo(tenants.ActorID) error
 	Ready() error
 	Writable() error
 }
