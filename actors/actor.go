@@ -78,7 +78,7 @@ func (a *actor) run() {
 	}
 	a.tally = a.allowance.Tally(a.id)
 	if !a.newborn && !a.isPostOffice() {
-		a.h.settle(a)
+		a.h.settle(a, a.record.info(a.id))
 	}
 	idle := time.NewTimer(a.h.cfg.IdleTime)
 	defer idle.Stop()
@@ -384,10 +384,7 @@ func (a *actor) serve(e *entry) bool {
 		a.mail.fail(errNoActor) // it never was, or is no more
 		return false
 	}
-	if a.newborn {
-		a.newborn = false
-		a.h.settle(a)
-	}
+	a.newborn = false
 	switch leave := a.leave; {
 	case err != nil:
 	case leave == goToSleep:

@@ -60,10 +60,22 @@ func (h *Host) Call(ctx context.Context, id tenants.ActorID, r Request) (Reply, 
 // Begin is Call in two steps: it returns when the request is in the actor's mailbox. wait, which is to be called
 // once, waits for the answer; if its ctx ends first the client has gone.
 func (h *Host) Begin(ctx context.Context, id tenants.ActorID, r Request) (wait func(context.Context) (Reply, error), err error) {
-	if err := checkParams(r.Params); err != nil {
+	if err := h.checkOrigin(ctx, id, r.Origin); err != nil {
 		return nil, err
 	}
-	if err := h.checkOrigin(ctx, id, r.Origin); err != nil {
+	e, err := h.callEntry(r)
+	if err != nil {
+		return nil, err
+	}
+	if err := h.put(ctx, id, e); err != nil {
+		return nil, err
+	}
+	return e.wait, nil
+}
+
+// callEntry returns the entry of a client's call.
+func (h *Host) callEntry(r Request) (*entry, error) {
+	if err := checkParams(r.Params); err != nil {
 		return nil, err
 	}
 	e, err := h.actionEntry(r, func(t *turn, k *ask) error { return t.around(k, r.Params, r.Head) })
@@ -78,10 +90,7 @@ func (h *Host) Begin(ctx context.Context, id tenants.ActorID, r Request) (wait f
 	}
 	e.outside = true
 	e.lineage = lineage{subject: r.Caller, origin: r.Caller}
-	if err := h.put(ctx, id, e); err != nil {
-		return nil, err
-	}
-	return e.wait, nil
+	return e, nil
 }
 
 // actionEntry returns an entry that runs an action, after what is to come before it in the same turn.

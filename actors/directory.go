@@ -56,6 +56,33 @@ func exists(info Info) error {
 
 // GetOrCreate returns the actor at an address, made with o if there is none; created says which.
 func (h *Host) GetOrCreate(ctx context.Context, a tenants.Address, o CreateOptions) (info Info, created bool, err error) {
+	return h.getOrCreate(ctx, a, o, nil)
+}
+
+// CallOrCreate is Call of the actor at an address, made with o if there is none. Its first turn then comes right behind the
+// one that makes it, and need not wait until that is durable: the answer does. id is zero if there is no such actor.
+func (h *Host) CallOrCreate(ctx context.Context, a tenants.Address, o CreateOptions, r Request) (id tenants.ActorID, reply Reply, err error) {
+	first := &firstCall{request: r}
+	info, created, err := h.getOrCreate(ctx, a, o, first)
+	switch {
+	case err != nil:
+		return tenants.ActorID{}, Reply{}, err
+	case created:
+		return info.ID, first.reply, first.err
+	}
+	reply, err = h.Call(ctx, info.ID, r)
+	return info.ID, reply, err
+}
+
+// firstCall is a call of an actor that has yet to be made, and how it ended.
+type firstCall struct {
+	request Request
+	reply   Reply
+	err     error
+}
+
+// getOrCreate is GetOrCreate. If it makes the actor it waits for the first call, unless that is nil.
+func (h *Host) getOrCreate(ctx context.Context, a tenants.Address, o CreateOptions, first *firstCall) (info Info, created bool, err error) {
 	if err := o.check(); err != nil {
 		return Info{}, false, err
 	}
@@ -65,13 +92,12 @@ func (h *Host) GetOrCreate(ctx context.Context, a tenants.Address, o CreateOptio
 			return info, false, err
 		}
 		end, other := h.beginBirth(a)
-		if other == nil {
-			info, created, err := h.birth(ctx, a, o)
-			end()
+		if end != nil {
+			info, err := h.birth(ctx, a, o, first, end)
 			if abi.CodeOf(err) == abi.CodeActorExists {
 				continue // another process or an earlier birth was first
 			}
-			return info, created, err
+			return info, err == nil, err
 		}
 		select {
 		case <-other:
@@ -81,13 +107,19 @@ func (h *Host) GetOrCreate(ctx context.Context, a tenants.Address, o CreateOptio
 	}
 }
 
+// born is closed: a birth that has ended.
+var born = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
+
 // beginBirth reserves an address for one birth at a time. It returns what ends the reservation, or
-// the channel that is closed when the birth that goes on has ended.
+// a channel that is closed when the birth that goes on, or went on until now, has ended.
 func (h *Host) beginBirth(a tenants.Address) (end func(), other chan struct{}) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if ch, ok := h.births[a]; ok {
 		return nil, ch
+	}
+	if _, ok := h.byAddr[a]; ok {
+		return nil, born
 	}
 	ch := make(chan struct{})
 	h.births[a] = ch
@@ -99,35 +131,67 @@ func (h *Host) beginBirth(a tenants.Address) (end func(), other chan struct{}) {
 	}, nil
 }
 
-// birth runs the turn that makes an actor. It ends with the turn even if the client goes away,
+// birth makes an actor and calls end when it is there, or is not to be. It waits for that even if the client goes away,
 // because others may wait for its outcome.
-func (h *Host) birth(ctx context.Context, a tenants.Address, o CreateOptions) (Info, bool, error) {
-	if info, err := h.Find(ctx, a); abi.CodeOf(err) != abi.CodeActorNotFound {
-		return info, false, err // born while we waited
+func (h *Host) birth(ctx context.Context, a tenants.Address, o CreateOptions, first *firstCall, end func()) (Info, error) {
+	id, rec, entries, err := h.conceive(a, o, first)
+	if err == nil {
+		entries[0].told = func(Reply, error) { end() }
+		err = h.startBirth(id, rec, entries)
 	}
+	if err != nil {
+		end()
+		return Info{}, err
+	}
+	if first != nil { // it is answered after the turn before it
+		first.reply, first.err = entries[1].wait(ctx)
+	}
+	_, err = entries[0].wait(context.WithoutCancel(ctx))
+	return rec.info(id), err
+}
+
+// conceive checks whether there may be such an actor. It returns who that would be, and its first turns.
+func (h *Host) conceive(a tenants.Address, o CreateOptions, first *firstCall) (id tenants.ActorID, rec *record, entries []*entry, err error) {
 	if o.from.sender == (tenants.ActorID{}) {
 		if err := h.Admit(a.Namespace); err != nil {
-			return Info{}, false, err
+			return id, nil, nil, err
 		}
 	}
 	v, err := h.birthVersion(a, &o)
 	if err != nil {
-		return Info{}, false, err
+		return id, nil, nil, err
 	}
 	if err := h.Writable(); err != nil {
-		return Info{}, false, err
+		return id, nil, nil, err
 	}
 	if err := h.mayCreate(a.Namespace); err != nil {
-		return Info{}, false, err
+		return id, nil, nil, err
 	}
-	if want := v.Actors[a.Name].Key; want != nil && len(a.Key.Components()) != len(want) {
-		return Info{}, false, abi.Errorf(abi.CodeActorInvalidKey, "a key of this actor has %d components: %q", len(want), want)
+	def := v.Actors[a.Name]
+	if want := def.Key; want != nil && len(a.Key.Components()) != len(want) {
+		return id, nil, nil, abi.Errorf(abi.CodeActorInvalidKey, "a key of this actor has %d components: %q", len(want), want)
 	}
-	id := tenants.NewActorID(a.Namespace)
-	rec := record{Name: a.Name, Key: a.Key, Created: h.now().UnixMilli(), Module: v.Module}
+	id = tenants.NewActorID(a.Namespace)
+	rec = &record{Name: a.Name, Key: a.Key, Created: h.now().UnixMilli(), Module: v.Module}
 	if c := o.child; c != nil {
 		id, rec.Parent, rec.Limits, rec.Pin = c.id, c.parent.String(), c.limits, c.pin
 	}
+	entries = []*entry{h.createEntry(o)}
+	if first != nil {
+		if err := allowOrigin(def.Origins, first.request.Origin); err != nil {
+			return id, nil, nil, err
+		}
+		e, err := h.callEntry(first.request)
+		if err != nil {
+			return id, nil, nil, err
+		}
+		entries = append(entries, e)
+	}
+	return id, rec, entries, nil
+}
+
+// createEntry returns the turn that makes an actor.
+func (h *Host) createEntry(o CreateOptions) *entry {
 	k := &ask{Turn: abi.Turn{Kind: abi.KindCreate, Args: o.Input}}
 	e := newEntry(entryCreate, h.deadline(), func(t *turn) (Reply, error) {
 		if c := o.child; c != nil && c.limits.Lifetime > 0 {
@@ -142,24 +206,24 @@ func (h *Host) birth(ctx context.Context, a tenants.Address, o CreateOptions) (I
 	if o.from.sender == (tenants.ActorID{}) {
 		e.lineage = lineage{subject: o.Caller, origin: o.Caller}
 	}
-	if err := h.startBirth(id, &rec, e); err != nil {
-		return Info{}, false, err
-	}
-	if _, err := e.wait(context.WithoutCancel(ctx)); err != nil {
-		return Info{}, false, err
-	}
-	return rec.info(id), true, nil
+	return e
 }
 
-// startBirth starts an actor with the turn that makes it. It has that in its mailbox before anybody can ask it to
-// sleep, as Drain does.
-func (h *Host) startBirth(id tenants.ActorID, rec *record, e *entry) error {
+// startBirth starts an actor with its first turns, of which one makes it. It has them in its mailbox before anybody can ask
+// it to sleep, as Drain does.
+func (h *Host) startBirth(id tenants.ActorID, rec *record, entries []*entry) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if err := h.admitLocked(id.Namespace); err != nil {
 		return err
 	}
-	return h.startLocked(id, rec).mail.put(e)
+	mail := h.startLocked(id, rec).mail
+	for _, e := range entries {
+		if err := mail.put(e); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // birthVersion returns the version that a new actor begins with.

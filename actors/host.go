@@ -294,11 +294,11 @@ func (h *Host) startLocked(id tenants.ActorID, born *record) *actor {
 	return a
 }
 
-// settle lists an actor that was opened under its address.
-func (h *Host) settle(a *actor) {
+// settle lists an actor, which is as info says, under its address.
+func (h *Host) settle(a *actor, info Info) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if info := a.record.info(a.id); h.awake[a.id] == a {
+	if h.awake[a.id] == a {
 		h.byAddr[info.Address] = info
 	}
 }

@@ -153,9 +153,10 @@ func (a *actor) causeOfWake() string {
 // generation numbers the actor's lives: it grows with each.
 func (a *actor) generation() uint64 { return a.lease.Epoch.Boot<<32 | a.lease.Epoch.Claim&(1<<32-1) }
 
-// fallAsleep runs the hook sleep, the last turn of a life. Its failure is logged; the actor sleeps.
+// fallAsleep runs the hook sleep, the last turn of a life, unless the store would refuse it as it did an earlier one. Its
+// failure is logged; the actor sleeps.
 func (a *actor) fallAsleep() {
-	if a.instance == nil || a.version.Plain || !a.manifest().HasHook(abi.HookSleep) || a.h.ctx.Err() != nil {
+	if a.instance == nil || a.flight.broken() != nil || a.version.Plain || !a.manifest().HasHook(abi.HookSleep) || a.h.ctx.Err() != nil {
 		return
 	}
 	a.runTurn(a.hook(&ask{Turn: abi.Turn{Kind: abi.KindSleep}}, milliseconds(a.manifest().Options.SleepGracePeriod, hookTime)))

@@ -230,21 +230,23 @@ func (a *actor) release(o *outbox) {
 	}
 }
 
-// commitBirth commits the turn that makes the actor: what its guest wrote, its record and its
-// address. It waits, since nothing can be done with an actor that is not.
+// commitBirth commits the turn that makes the actor: what its guest wrote, its record and its address, under which it is found
+// once that is durable.
 func (a *actor) commitBirth(t *turn, o *outbox) error {
 	a.record.Version = a.version.Number
 	if err := t.writeRecord(); err != nil {
 		return err
 	}
-	d := &kv.Delta{Ops: t.changes.Ops(), Bind: a.record.info(a.id).Address.Binding()}
+	info := a.record.info(a.id)
+	d := &kv.Delta{Ops: t.changes.Ops(), Bind: info.Address.Binding()}
 	if err := a.plan(t, d); err != nil {
 		a.release(&outbox{request: o.request, err: err, undo: o.undo})
 		return err
 	}
+	o.effects = append([]func(){func() { a.h.settle(a, info) }}, o.effects...)
+	o.undo = append(o.undo, a.mail.nudge) // it never was
 	a.commit(d, t.changes, o)
-	a.flight.drain()
-	return a.flight.broken()
+	return nil
 }
 
 // ask is what a guest is asked in a turn.

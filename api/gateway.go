@@ -24,17 +24,32 @@ func (s *Server) postAction(w http.ResponseWriter, q *request) error {
 	if err != nil {
 		return err
 	}
-	id, err := s.resolve(q)
-	if err != nil {
-		return err
-	}
-	w.Header().Set("X-Rivet-Actor", id.String())
-	reply, err := s.host.Call(q.Context(), id, call)
+	reply, err := s.call(w, q, call)
 	if err != nil {
 		return err
 	}
 	return writeReply(w, q.encoding(), reply)
 }
+
+// call calls an action of the actor that the URL addresses, which is made if the URL says so.
+func (s *Server) call(w http.ResponseWriter, q *request, call actors.Request) (actors.Reply, error) {
+	if q.target.create {
+		id, reply, err := s.host.CallOrCreate(q.Context(), q.address(), q.creation(), call)
+		if id != (tenants.ActorID{}) {
+			setActor(w, id)
+		}
+		return reply, err
+	}
+	id, err := s.resolve(q)
+	if err != nil {
+		return actors.Reply{}, err
+	}
+	setActor(w, id)
+	return s.host.Call(q.Context(), id, call)
+}
+
+// setActor says in the head of an answer which actor it is of.
+func setActor(w http.ResponseWriter, id tenants.ActorID) { w.Header().Set("X-Rivet-Actor", id.String()) }
 
 // admitTurn refuses a request that would wait too long for its turn, before more is done for it.
 func (s *Server) admitTurn(q *request) error {
@@ -107,17 +122,25 @@ func (q *request) action() (actors.Request, error) {
 
 // resolve returns the id of the actor that the URL addresses, and creates it if the URL says so.
 func (s *Server) resolve(q *request) (tenants.ActorID, error) {
-	t := &q.target
-	if t.direct {
+	switch t := &q.target; {
+	case t.direct:
 		return q.parseDirect()
-	}
-	a := tenants.Address{Namespace: q.ns, Name: t.name, Key: t.key}
-	if t.create {
-		info, _, err := s.host.GetOrCreate(q.Context(), a, actors.CreateOptions{Input: t.input, Caller: q.who.Subject})
+	case t.create:
+		info, _, err := s.host.GetOrCreate(q.Context(), q.address(), q.creation())
 		return info.ID, err
 	}
-	info, err := s.host.Find(q.Context(), a)
+	info, err := s.host.Find(q.Context(), q.address())
 	return info.ID, err
+}
+
+// address is where the URL says that the actor is, unless it has the actor's id.
+func (q *request) address() tenants.Address {
+	return tenants.Address{Namespace: q.ns, Name: q.target.name, Key: q.target.key}
+}
+
+// creation is how the URL wants the actor to be made.
+func (q *request) creation() actors.CreateOptions {
+	return actors.CreateOptions{Input: q.target.input, Caller: q.who.Subject}
 }
 
 // parseDirect returns the actor of the direct form. A name in an id's place is the usual mistake.

@@ -165,6 +165,15 @@ func (h *scriptedHost) Call(ctx context.Context, id tenants.ActorID, r actors.Re
 	return actors.Reply{Output: r.Args}, nil
 }
 
+func (h *scriptedHost) CallOrCreate(ctx context.Context, a tenants.Address, o actors.CreateOptions, r actors.Request) (tenants.ActorID, actors.Reply, error) {
+	info, _, err := h.GetOrCreate(ctx, a, o)
+	if err != nil {
+		return tenants.ActorID{}, actors.Reply{}, err
+	}
+	reply, err := h.Call(ctx, info.ID, r)
+	return info.ID, reply, err
+}
+
 func (h *scriptedHost) Request(ctx context.Context, id tenants.ActorID, r actors.RawRequest) (*actors.RawResponse, error) {
 	if _, err := h.Get(ctx, id); err != nil {
 		return nil, err

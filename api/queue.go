@@ -22,7 +22,7 @@ func (s *Server) postQueue(w http.ResponseWriter, q *request) error {
 	if err != nil {
 		return err
 	}
-	w.Header().Set("X-Rivet-Actor", id.String())
+	setActor(w, id)
 	m.Origin, m.Once = q.origin(), q.Header.Get("Idempotency-Key")
 	done, err := s.host.Enqueue(q.Context(), id, m)
 	if abi.CodeOf(err) == abi.CodeActorOverloaded {

@@ -33,7 +33,7 @@ func (s *Server) anyRequest(w http.ResponseWriter, q *request) error {
 	if err != nil {
 		return err
 	}
-	w.Header().Set("X-Rivet-Actor", id.String())
+	setActor(w, id)
 	r, err := s.host.Request(q.Context(), id, actors.RawRequest{
 		Head: q.rawHead(), Body: body, Caller: q.who.Subject, Origin: q.origin(),
 	})

@@ -168,6 +168,7 @@ type host interface {
 	ActorNames(context.Context, tenants.ID) ([]string, error)
 	Destroy(context.Context, tenants.ActorID) error
 	Call(context.Context, tenants.ActorID, actors.Request) (actors.Reply, error)
+	CallOrCreate(context.Context, tenants.Address, actors.CreateOptions, actors.Request) (tenants.ActorID, actors.Reply, error)
 	Request(context.Context, tenants.ActorID, actors.RawRequest) (*actors.RawResponse, error)
 	Connect(context.Context, tenants.ActorID, actors.ConnectRequest, actors.Sink) (*actors.Conn, error)
 	Connections(context.Context, tenants.ActorID) ([]actors.ConnInfo, error)

@@ -138,11 +138,8 @@ func BenchmarkNew(b *testing.B) {
 				return err
 			}
 			a := tenants.Address{Namespace: tenants.Default, Name: "counter", Key: key}
-			info, _, err := s.Host.GetOrCreate(context.Background(), a, actors.CreateOptions{})
-			if err != nil {
-				return err
-			}
-			return run(s, info.ID, "increment", "[1]")
+			_, _, err = s.Host.CallOrCreate(context.Background(), a, actors.CreateOptions{}, actors.Request{Action: "increment", Args: json.RawMessage("[1]")})
+			return err
 		})
 	})
 }
