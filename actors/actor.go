@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"time"
 
 	"github.com/vivarium-run/vivarium/actors/internal/failpoint"
@@ -71,6 +72,7 @@ type actor struct {
 // run is the actor's goroutine. It starts when somebody needs the actor and ends when the actor
 // sleeps, is destroyed, or cannot be opened.
 func (a *actor) run() {
+	growStack()
 	defer a.end()
 	if err := a.open(); err != nil {
 		a.mail.fail(err)
@@ -98,6 +100,15 @@ func (a *actor) run() {
 		a.calm = false
 		idle.Reset(min(a.idleTime(), calmTime))
 	}
+}
+
+// growStack has the goroutine's stack grow at once to what a turn needs. It would grow by steps, from 2 KiB, and be copied at each with
+// all that is on it then; now nothing is.
+//
+//go:noinline
+func growStack() byte {
+	var room [12 << 10]byte
+	return room[len(os.Args)%len(room)]
 }
 
 // calmTime is how long an actor waits for its next turn before it gives back what a turn would need again: far more than it
