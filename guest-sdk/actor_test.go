@@ -26,16 +26,21 @@ type input struct {
 
 type ctx = guest.Ctx[state]
 
+func makeProbe(c *ctx, in input) (state, error) {
+	if in.Fail {
+		return state{}, guest.UserError("refused", "not today")
+	}
+	return state{Count: in.Start}, c.KV().Put("created", nil)
+}
+
+// bare has the same Create as it is.
+var _ = guest.Actor("bare", guest.Def[state]{Create: makeProbe})
+
 // runs counts the runs of an action, to see which calls reach it.
 var runs int
 
 var _ = guest.Actor("probe", guest.Def[state]{
-	Create: func(c *guest.Ctx[state], in input) (state, error) {
-		if in.Fail {
-			return state{}, guest.UserError("refused", "not today")
-		}
-		return state{Count: in.Start}, c.KV().Put("created", nil)
-	},
+	Create: guest.Create(makeProbe),
 	Actions: guest.Actions{
 		"increment": guest.Action(func(c *ctx, by int) (int, error) {
 			c.State.Count += by
@@ -108,17 +113,19 @@ func TestCreate(t *testing.T) {
 		{name: "not JSON", doc: `{`, status: abi.StatusUser},
 		{name: "refused", doc: `{"fail":true}`, status: abi.StatusUser},
 	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			h := newHost()
-			r := run(t, h, &abi.Turn{Kind: abi.KindCreate, Actor: "probe", Args: []byte(tt.doc)})
-			if r.Status != tt.status || string(h.State) != tt.state {
-				t.Errorf("status %d %s, state %q, want %d, %q", r.Status, r.Message, h.State, tt.status, tt.state)
-			}
-			if _, made := h.KV["created"]; made != (tt.status == abi.StatusOK) {
-				t.Errorf("Create's item stored: %v", made)
-			}
-		})
+	for _, actor := range []string{"probe", "bare"} {
+		for _, tt := range tests {
+			t.Run(actor+"/"+tt.name, func(t *testing.T) {
+				h := newHost()
+				r := run(t, h, &abi.Turn{Kind: abi.KindCreate, Actor: actor, Args: []byte(tt.doc)})
+				if r.Status != tt.status || string(h.State) != tt.state {
+					t.Errorf("status %d %s, state %q, want %d, %q", r.Status, r.Message, h.State, tt.status, tt.state)
+				}
+				if _, made := h.KV["created"]; made != (tt.status == abi.StatusOK) {
+					t.Errorf("Create's item stored: %v", made)
+				}
+			})
+		}
 	}
 }
 
@@ -305,6 +312,7 @@ func TestActorPanicsOnWrongDefinitions(t *testing.T) {
 		{name: "action of another state", actor: "a", def: guest.Def[state]{Actions: guest.Actions{"x": other}}, want: `action "x" takes a *guest.Ctx[int]`},
 		{name: "nil action", actor: "a", def: guest.Def[state]{Actions: guest.Actions{"x": nil}}, want: "nil handler"},
 		{name: "create of another state", actor: "a", def: guest.Def[state]{Create: func(*guest.Ctx[int]) (int, error) { return 0, nil }}, want: "its Create is a func"},
+		{name: "create made of another state", actor: "a", def: guest.Def[state]{Create: guest.Create(func(*guest.Ctx[int], int) (int, error) { return 0, nil })}, want: "its Create takes a *guest.Ctx[int]"},
 		{name: "create without error", actor: "a", def: guest.Def[state]{Create: func(c *ctx, in input) state { return state{} }}, want: "want func(*guest.Ctx["},
 		{name: "create is no func", actor: "a", def: guest.Def[state]{Create: state{}}, want: "its Create is a guest_test.state"},
 	}

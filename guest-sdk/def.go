@@ -10,9 +10,9 @@ import "encoding/json"
 // nil, and undone if it does not. Vars and Wake in all, Sleep and Destroy have abi.MaxHookSeconds,
 // Upgrade half a minute, everything else the time of an action.
 type Def[S any] struct {
-	// Create makes the state of a new actor. It is a func(*Ctx[S], In) (S, error) for any type In
-	// that JSON can fill, or a func(*Ctx[S]) (S, error). In is zero if the client gave no input. If
-	// it returns an error there is no actor. Nil means the zero S.
+	// Create makes the state of a new actor. It is made by [Create] of a func(*Ctx[S], In) (S, error), for
+	// any type In that JSON can fill; or it is such a function as it is, or a func(*Ctx[S]) (S, error). In is zero if the
+	// client gave no input. If it returns an error there is no actor. Nil means the zero S.
 	Create any
 
 	// Actions are what clients may call, by name.

@@ -3,7 +3,7 @@
 // An actor is registered once, when its module starts, and then answers one turn at a time:
 //
 //	var _ = guest.Actor("counter", guest.Def[State]{
-//		Create: func(c *guest.Ctx[State], in Input) (State, error) { return State{Count: in.Start}, nil },
+//		Create: guest.Create(func(c *guest.Ctx[State], in Input) (State, error) { return State{Count: in.Start}, nil }),
 //		Actions: guest.Actions{
 //			"increment": guest.Action(func(c *guest.Ctx[State], by int) (int, error) {
 //				c.State.Count += by

@@ -43,6 +43,9 @@ func schemaOfArgs(params []param) json.RawMessage {
 
 // schemaOfInput returns the schema of the input that a Def's Create takes.
 func schemaOfInput(create any) json.RawMessage {
+	if m, ok := create.(Maker); ok {
+		return schemaIn(m.input())
+	}
 	t := reflect.TypeOf(create)
 	if t == nil || t.Kind() != reflect.Func || t.NumIn() < 2 {
 		return nil

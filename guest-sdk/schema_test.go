@@ -14,7 +14,7 @@ type purchase struct {
 }
 
 var _ = Actor("shop", Def[int]{
-	Create: func(c *Ctx[int], in purchase) (int, error) { return 0, nil },
+	Create: Create(func(c *Ctx[int], in purchase) (int, error) { return 0, nil }),
 	Actions: Actions{
 		"buy":   Action2(func(c *Ctx[int], p purchase, express *bool) (purchase, error) { return p, nil }),
 		"close": Do0(func(c *Ctx[int]) error { return nil }),

@@ -26,9 +26,13 @@ func (a *actor[S]) warm() {
 			warmType(act.out)
 		}
 	}
-	for _, f := range []any{a.def.Create, a.def.BeforeConnect, a.def.ConnState} {
-		warmFunc(f)
+	if m, ok := a.def.Create.(Maker); ok {
+		warmTypes(m.input(), reflect.TypeFor[S]())
+	} else {
+		warmFunc(a.def.Create)
 	}
+	warmFunc(a.def.BeforeConnect)
+	warmFunc(a.def.ConnState)
 	if len(a.def.Egress) > 0 {
 		warmTypes(reflect.TypeFor[abi.FetchRequest](), reflect.TypeFor[abi.ResponseHead]())
 	}

@@ -96,8 +96,8 @@ func TestCreateIsCheap(t *testing.T) {
 		turn abi.Turn
 		most int64
 	}{
-		{"create", nil, abi.Turn{Kind: abi.KindCreate}, 60_000},
-		{"create with input", nil, abi.Turn{Kind: abi.KindCreate, Args: []byte(`{"start":4}`)}, 80_000},
+		{"create", nil, abi.Turn{Kind: abi.KindCreate}, 20_000},
+		{"create with input", nil, abi.Turn{Kind: abi.KindCreate, Args: []byte(`{"start":4}`)}, 55_000},
 		{"wake", map[string][]byte{"s": []byte(`{"count":4}`)}, abi.Turn{Name: "get", Reload: true}, 60_000},
 	} {
 		w := newWorld()

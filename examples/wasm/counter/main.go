@@ -15,7 +15,7 @@ type Input struct {
 }
 
 var _ = guest.Actor("counter", guest.Def[State]{
-	Create: func(c *guest.Ctx[State], in Input) (State, error) { return State{Count: in.Start}, nil },
+	Create: guest.Create(func(c *guest.Ctx[State], in Input) (State, error) { return State{Count: in.Start}, nil }),
 	Actions: guest.Actions{
 		"increment": guest.Action(increment),
 		"get":       guest.Action0(func(c *guest.Ctx[State]) (int, error) { return c.State.Count, nil }),

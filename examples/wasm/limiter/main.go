@@ -34,7 +34,7 @@ type Decision struct {
 }
 
 var _ = guest.Actor("limiter", guest.Def[Bucket]{
-	Create: func(c *guest.Ctx[Bucket], r Rule) (Bucket, error) {
+	Create: guest.Create(func(c *guest.Ctx[Bucket], r Rule) (Bucket, error) {
 		if r.Burst < 0 || r.Burst > 1_000_000 || r.Interval < 0 || r.Interval > 1_000_000 {
 			return Bucket{}, guest.UserError("bad_rule", "both are between 0 and 1,000,000")
 		}
@@ -45,7 +45,7 @@ var _ = guest.Actor("limiter", guest.Def[Bucket]{
 			r.Interval = 1000
 		}
 		return Bucket{Rule: r}, nil
-	},
+	}),
 	Actions: guest.Actions{"take": guest.Action(take)},
 	// There may be very many of them, each asked now and then.
 	Options: guest.Options{SleepTimeout: 5 * time.Second},

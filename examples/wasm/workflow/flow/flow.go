@@ -80,11 +80,11 @@ type ctx = guest.Ctx[State]
 func Def(workflow func(*Run) error) guest.Def[State] {
 	e := engine{workflow}
 	return guest.Def[State]{
-		Create: func(c *ctx, input json.RawMessage) (State, error) {
+		Create: guest.Create(func(c *ctx, input json.RawMessage) (State, error) {
 			c.State = State{Status: Running, Input: input}
 			err := e.advance(c)
 			return c.State, err
-		},
+		}),
 		// The new version may have steps that the old one had not.
 		Upgrade: func(c *ctx, u guest.Upgrade) error {
 			if u.To < u.From {
