@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
@@ -139,7 +140,7 @@ func (a *actor) gotToWork() {
 // open claims the actor's space and reads who it is.
 func (a *actor) open() error {
 	ctx := a.h.ctx
-	lease, err := a.h.cfg.Store.Claim(ctx, a.id.Space())
+	lease, err := a.claim(ctx)
 	if err != nil {
 		return readError(err)
 	}
@@ -166,6 +167,14 @@ func (a *actor) open() error {
 		return err
 	}
 	return a.loadAgenda()
+}
+
+// claim takes the actor's space. That of one that is to be made has an id of its own, of random bits.
+func (a *actor) claim(ctx context.Context) (kv.Lease, error) {
+	if a.newborn {
+		return a.h.cfg.Store.ClaimNew(a.id.Space())
+	}
+	return a.h.cfg.Store.Claim(ctx, a.id.Space())
 }
 
 // loadAgenda reads what the actor has to do, if the store knows of anything.

@@ -243,6 +243,10 @@ type Store interface {
 	// the engine has anything of it.
 	Claim(ctx context.Context, s Space) (Lease, error)
 
+	// ClaimNew is Claim of a space whose id nobody ever used, as one of 128 random bits is: the store believes that and reads
+	// nothing. One that somebody has claimed meanwhile is ErrExists.
+	ClaimNew(s Space) (Lease, error)
+
 	// Commit queues d behind the lease's earlier deltas and returns at once; d.N must be one above
 	// the number of the delta before it. done is called exactly once, deltas of one lease in order,
 	// on a goroutine of the store that it must not block:

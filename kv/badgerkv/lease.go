@@ -70,6 +70,27 @@ func (s *Store) Claim(ctx context.Context, space kv.Space) (kv.Lease, error) {
 	}
 }
 
+// ClaimNew makes the caller the first owner of a space.
+func (s *Store) ClaimNew(space kv.Space) (kv.Lease, error) {
+	if !space.Valid() {
+		return kv.Lease{}, errBadSpace
+	}
+	if err := s.failure.get(); err != nil {
+		return kv.Lease{}, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closing:
+		return kv.Lease{}, kv.ErrClosed
+	case s.entries[space] != nil:
+		return kv.Lease{}, fmt.Errorf("badgerkv: a new space: %w", kv.ErrExists)
+	}
+	e := &entry{}
+	s.entries[space] = e
+	return s.claimLocked(space, e)
+}
+
 // claimFirst reads the head of a space that nobody uses into its new entry, which keeps every
 // other claim waiting. If it fails the entry is gone, and the next claim tries on its own.
 func (s *Store) claimFirst(space kv.Space, e *entry) (kv.Lease, error) {

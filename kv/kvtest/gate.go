@@ -273,6 +273,14 @@ func (g *Gate) Claim(ctx context.Context, s kv.Space) (kv.Lease, error) {
 	return g.inner.Claim(ctx, s)
 }
 
+// ClaimNew forwards at once.
+func (g *Gate) ClaimNew(s kv.Space) (kv.Lease, error) {
+	if err := g.stopped(); err != nil {
+		return kv.Lease{}, err
+	}
+	return g.inner.ClaimNew(s)
+}
+
 // Get forwards at once.
 func (g *Gate) Get(ctx context.Context, s kv.Space, key []byte) ([]byte, error) {
 	if err := g.stopped(); err != nil {

@@ -152,6 +152,30 @@ var leaseTests = []test{
 		if _, err := h.s.Claim(h.Context(), kv.Space{}); err == nil {
 			h.Error("claim of the zero space succeeded")
 		}
+		if _, err := h.s.ClaimNew(kv.Space{}); err == nil {
+			h.Error("claim of the zero space as a new one succeeded")
+		}
+	}},
+	{"a new space", func(h *harness) {
+		l, err := h.s.ClaimNew(space("a"))
+		if err != nil || l.Pos != 0 || !l.Due.IsZero() || l.Written != (kv.Epoch{}) {
+			h.Fatalf("a new lease %+v, %v", l, err)
+		}
+		if _, err := h.s.ClaimNew(space("a")); !errors.Is(err, kv.ErrExists) {
+			h.Errorf("who comes second: %v", err)
+		}
+		first := &owner{h: h, Lease: l}
+		first.commit(put("k", "1"))
+		next := h.claim(space("a"))
+		if next.Pos != 1 || !before(l.Epoch, next.Epoch) {
+			h.Errorf("the next lease %+v after %+v", next.Lease, l)
+		}
+		next.commit(put("k", "2"))
+		h.s.Release(next.Lease)
+		h.reopen()
+		if got := h.claim(space("a")).Pos; got != 2 {
+			h.Errorf("position %d after a restart", got)
+		}
 	}},
 }
 
