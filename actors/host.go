@@ -46,7 +46,8 @@ type Config struct {
 	IdleTime time.Duration
 	// TurnTime bounds a request from its arrival to the end of its turn. Zero means 60 s.
 	TurnTime time.Duration
-	// MaxInstances bounds the instances that live at once. Zero means 1,000.
+	// MaxInstances bounds the instances that live at once, of which a namespace has three quarters at most. Zero means
+	// DefaultMaxInstances.
 	MaxInstances int
 	// Now is the wall clock; nil means time.Now.
 	Now func() time.Time
@@ -75,6 +76,9 @@ type Config struct {
 	Roots *x509.CertPool
 }
 
+// DefaultMaxInstances is how many instances live at once unless Config says another number.
+const DefaultMaxInstances = 1000
+
 func (c *Config) setDefaults() {
 	if c.IdleTime == 0 {
 		c.IdleTime = 30 * time.Second
@@ -83,7 +87,7 @@ func (c *Config) setDefaults() {
 		c.TurnTime = abi.MaxTurnSeconds * time.Second
 	}
 	if c.MaxInstances == 0 {
-		c.MaxInstances = 1000
+		c.MaxInstances = DefaultMaxInstances
 	}
 	if c.Now == nil {
 		c.Now = time.Now

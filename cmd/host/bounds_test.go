@@ -14,13 +14,16 @@ func TestBoundFlags(t *testing.T) {
 		f       boundFlags
 		wantErr string // substring; empty means success
 	}{
-		{"fine", boundFlags{1, 1, 0}, ""},
-		{"a part of a request a second", boundFlags{1, 1, 0.5}, ""},
-		{"no connections", boundFlags{0, 1, 0}, "--max-connections:"},
-		{"none of a client", boundFlags{1, -1, 0}, "--max-connections-per-client:"},
-		{"less than no rate", boundFlags{1, 1, -1}, "--client-rate:"},
-		{"no number", boundFlags{1, 1, math.NaN()}, "--client-rate:"},
-		{"beyond all numbers", boundFlags{1, 1, math.Inf(1)}, "--client-rate:"},
+		{"fine", boundFlags{1, 1, 0, 1000}, ""},
+		{"a part of a request a second", boundFlags{1, 1, 0.5, 1000}, ""},
+		{"fewest instances", boundFlags{1, 1, 0, minInstances}, ""},
+		{"too few instances", boundFlags{1, 1, 0, minInstances - 1}, "--max-instances:"},
+		{"more instances than mappings", boundFlags{1, 1, 0, maxInstances + 1}, "--max-instances:"},
+		{"no connections", boundFlags{0, 1, 0, 1000}, "--max-connections:"},
+		{"none of a client", boundFlags{1, -1, 0, 1000}, "--max-connections-per-client:"},
+		{"less than no rate", boundFlags{1, 1, -1, 1000}, "--client-rate:"},
+		{"no number", boundFlags{1, 1, math.NaN(), 1000}, "--client-rate:"},
+		{"beyond all numbers", boundFlags{1, 1, math.Inf(1), 1000}, "--client-rate:"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -71,7 +71,7 @@ type nodeConfig struct {
 	tls          *certificate // for HTTPS; or
 	acme         *acmeConfig  // both nil for plain HTTP
 	plans        tenants.Plans
-	bounds       boundFlags // zero values are api's defaults
+	bounds       boundFlags // zero values are the defaults
 	minFree      byteSize   // of the data\'s disk, for the host to write; zero is no bound
 	audit        io.Writer  // of what is managed; nil is none
 
@@ -141,7 +141,7 @@ func startNode(c nodeConfig) (n *node, err error) {
 		return n, err
 	}
 	if n.actors, err = actors.Start(actors.Config{
-		Store: n.store, Registry: n.registry, Sandbox: n.sandbox, OnLog: c.onLog, Logger: c.log,
+		Store: n.store, Registry: n.registry, Sandbox: n.sandbox, OnLog: c.onLog, Logger: c.log, MaxInstances: c.bounds.instances,
 		EnterUpload: n.enterUpload, OwnAddrs: n.ownAddrs, AllowLoopback: c.allowLoopback, Secrets: n.secrets(c.env),
 	}); err != nil {
 		return n, err
