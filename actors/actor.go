@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"time"
 
 	"github.com/vivarium-run/vivarium/actors/internal/failpoint"
@@ -70,65 +69,6 @@ type actor struct {
 	calm     bool   // what a turn would need again was given back
 }
 
-// run is the actor's goroutine. It starts when somebody needs the actor and ends when the actor
-// sleeps, is destroyed, or cannot be opened.
-func (a *actor) run() {
-	growStack()
-	defer a.end()
-	if err := a.open(); err != nil {
-		a.mail.fail(err)
-		return
-	}
-	a.tally = a.allowance.Tally(a.id)
-	if !a.newborn && !a.isPostOffice() {
-		a.h.settle(a, a.record.info(a.id))
-	}
-	idle := time.NewTimer(a.h.cfg.IdleTime)
-	defer idle.Stop()
-	for {
-		e := a.next(idle)
-		if a.mail.isEvicted() {
-			a.vanish()
-			return
-		}
-		if e == nil {
-			a.fallAsleep()
-			return
-		}
-		if !a.serve(e) {
-			return
-		}
-		a.calm = false
-		idle.Reset(min(a.idleTime(), calmTime))
-	}
-}
-
-// growStack has the goroutine's stack grow at once to what a turn needs. It would grow by steps, from 2 KiB, and be copied at each with
-// all that is on it then; now nothing is.
-//
-//go:noinline
-func growStack() byte {
-	var room [12 << 10]byte
-	return room[len(os.Args)%len(room)]
-}
-
-// calmTime is how long an actor waits for its next turn before it gives back what a turn would need again: far more than it
-// takes to make that anew, and far less than until it sleeps.
-const calmTime = time.Second
-
-// calmDown gives back what the next turn would need again, for some 10 µs of its time: the engine's stack, 10 to 32 KiB, the memory of
-// Extism's blocks and that of envelopes. It reports false if it has been done, or the actor may sleep already.
-func (a *actor) calmDown() bool {
-	if a.calm || a.idleTime() <= calmTime {
-		return false
-	}
-	a.calm, a.kernel, a.buf = true, hostfuncs.Kernel{}, nil
-	if a.instance != nil {
-		a.instance.CalmDown()
-	}
-	return true
-}
-
 // gotToWork lets the alarm wake the next actor.
 func (a *actor) gotToWork() {
 	if a.roused != nil {
@@ -184,55 +124,6 @@ func (a *actor) loadAgenda() error {
 		return nil
 	}
 	return a.agenda.load(a.h.ctx, a.h.cfg.Store, a.id.Space())
-}
-
-// next returns what to do next: by turns the oldest entry and what is due. It waits until there is
-// something. It returns nil when the actor is to sleep; its mailbox is then closed.
-func (a *actor) next(idle *time.Timer) *entry {
-	for !a.mail.isEvicted() {
-		if e := a.take(); e != nil {
-			a.unpark()
-			return e
-		}
-		a.gotToWork()
-		if a.mayRest() && (!a.park() || a.mail.wasNudged()) {
-			if a.mail.closeIfEmpty() {
-				return nil
-			}
-			continue
-		}
-		if a.mayLend() && (!a.park() || a.mail.wasNudged()) {
-			a.lend()
-			continue
-		}
-		a.await(idle)
-	}
-	return nil
-}
-
-// maxBriefs is how many brief entries may come in a row.
-const maxBriefs = 64
-
-// take returns the oldest entry or what is due, by turns, or nil. Brief entries come before both, some at a
-// time: the senders of messages do not wait for the handler of others, and it finds them together.
-func (a *actor) take() *entry {
-	if a.briefs < maxBriefs {
-		if e := a.mail.takeBrief(); e != nil {
-			a.briefs++
-			return e
-		}
-	}
-	a.briefs = 0
-	a.dueFirst = !a.dueFirst
-	if a.dueFirst {
-		if e := a.takeDue(); e != nil {
-			return e
-		}
-	}
-	if e := a.mail.take(); e != nil {
-		return e
-	}
-	return a.takeDue()
 }
 
 // takeDue returns the turn of an agenda row that is due, or nil.
@@ -321,47 +212,6 @@ func (a *actor) lend() {
 	a.flight.drain()
 	a.putToSleep()
 	a.cause = abi.WakeSleep
-}
-
-// await returns when there may be something to do.
-func (a *actor) await(idle *time.Timer) {
-	next := a.agenda.next()
-	if !next.IsZero() && next.Before(a.resting) {
-		next = a.resting
-	}
-	a.standing.rest(a.agenda.working(), next)
-	defer a.standing.stir()
-	var due <-chan time.Time
-	if !next.IsZero() {
-		timer := time.NewTimer(max(0, min(next.Sub(a.h.now()), longest)))
-		defer timer.Stop()
-		due = timer.C
-	}
-	var late <-chan time.Time
-	if next := a.requests.next(); !next.IsZero() {
-		timer := time.NewTimer(time.Until(next))
-		defer timer.Stop()
-		late = timer.C
-	}
-	select {
-	case <-a.mail.ready:
-	case <-due:
-	case <-late:
-	case <-a.h.ctx.Done():
-		a.mail.nudge()
-	case <-idle.C:
-		if a.calmDown() {
-			idle.Reset(a.idleTime() - calmTime)
-			return
-		}
-		if !a.mayRest() {
-			idle.Reset(a.idleTime())
-			if !a.mayLend() {
-				return
-			}
-		}
-		a.mail.nudge()
-	}
 }
 
 // park offers the actor's instance to others while it has nothing to do. It reports false if one

@@ -46,10 +46,12 @@ func (f *fleet) startHost(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s := &server{kind: kindHost, operator: operator, start: func(ctx context.Context) (*process, error) {
-		return startProcess(ctx, bin, "serve", "--json", "--listen", "127.0.0.1:0", "--key-file", key, "--data", filepath.Join(f.tmp, "data"),
-			"--max-connections", "24000", "--max-connections-per-client", "12000")
-	}}
+	s := &server{kind: kindHost, operator: operator}
+	s.start = func(ctx context.Context) (*process, error) {
+		args := []string{"serve", "--json", "--listen", "127.0.0.1:0", "--key-file", key, "--data", filepath.Join(f.tmp, "data"),
+			"--max-connections", "24000", "--max-connections-per-client", "12000"}
+		return startProcess(ctx, bin, append(args, s.more...)...)
+	}
 	if err := f.add(s, ctx); err != nil {
 		return err
 	}

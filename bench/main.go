@@ -57,7 +57,7 @@ func parseOptions(args []string) (options, error) {
 	f.DurationVar(&o.warm, "warm", 500*time.Millisecond, "load before each of them that is not measured")
 	f.IntVar(&o.newActors, "new", 10_000, "actors of the workload that makes actors, at most")
 	f.IntVar(&o.first, "first", 300, "actors of the workload that makes them one after the other, at most")
-	f.IntVar(&o.live, "live", 600, "actors of the workload that measures memory")
+	f.IntVar(&o.live, "live", 10000, "actors of the workload that measures memory")
 	f.StringVar(&only, "only", "", "regular expression; workloads whose name it does not match are left out")
 	f.StringVar(&o.dir, "dir", "", "folder on the disk to measure; empty is the system's for temporary files")
 	f.StringVar(&o.jsonFile, "json", "", "file for JSON lines: the machine, then each run")

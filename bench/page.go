@@ -81,7 +81,7 @@ one run, in turn. All get the same requests, byte for byte but for names and tok
   raised. Its node process still waits for delayed acknowledgements on its way to the engine, some 40 ms with one connection. Making actors sometimes
   hangs until the gateway gives up after 15 s: what could not be measured for that says so. It is left out of workloads with more than 32 connections, or 16 messages in flight.
 - **host** is this program, as ` + "`host serve`" + ` with more connections than by default. It meters each instruction and each host call of a guest, bounds its memory and time,
-  and runs each actor in a Wasm instance of its own; it lets some 600 actors of a namespace live at a time, the others sleep. An answer leaves after the commit, which many actors share.
+  and runs each actor in a Wasm instance of its own; it lets some 600 actors of a namespace live at a time, the others sleep, but where memory is measured. An answer leaves after the commit, which many actors share.
   The Go guests are built with the SDK; the one in AssemblyScript is a plain module.
 - **The generator shares the cores** with the server, and takes up to one of them. So compare ratios, and CPU: it is the server's own, with its
   children's. The kernel counts it in steps of 10 ms.

@@ -28,6 +28,7 @@ type server struct {
 	kind     string
 	version  string // what it says of itself, for the page; may be empty
 	start    func(ctx context.Context) (*process, error)
+	more     []string // arguments of a host that starts from now on
 	p        *process
 	addr     string // host:port
 	pid      int    // with its children, whose time and memory count
