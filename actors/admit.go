@@ -19,15 +19,28 @@ const busyTime = time.Second
 // waits for its own requests only, so it is not refused for what another one asks.
 func (h *Host) Admit(ns tenants.ID) error { return h.admit(ns, 0, h.deadline()) }
 
-// AdmitTo is Admit for requests to an actor that is known already: what waits for that is before them.
+// AdmitTo is Admit for requests to an actor: what waits for it already is before them.
 func (h *Host) AdmitTo(id tenants.ActorID) error {
 	h.mu.Lock()
 	a := h.awake[id]
 	h.mu.Unlock()
+	return h.admitBehind(id.Namespace, a)
+}
+
+// AdmitAt is AdmitTo for the actor at an address, if there is one.
+func (h *Host) AdmitAt(at tenants.Address) error {
+	h.mu.Lock()
+	a := h.awake[h.byAddr[at].ID]
+	h.mu.Unlock()
+	return h.admitBehind(at.Namespace, a)
+}
+
+// admitBehind is Admit for a request behind those that wait for an actor, nil for one that sleeps.
+func (h *Host) admitBehind(ns tenants.ID, a *actor) error {
 	if a == nil {
-		return h.Admit(id.Namespace)
+		return h.Admit(ns)
 	}
-	return h.admit(id.Namespace, a.mail.ahead(), h.deadline())
+	return h.admit(ns, a.mail.ahead(), h.deadline())
 }
 
 // admit is Admit for a request with others ahead of it at its actor.

@@ -91,6 +91,7 @@ func TestRefusedAtEachDoor(t *testing.T) {
 	}
 	for name, door := range map[string]func() error{
 		"Admit":   func() error { return s.Host.Admit("loud") },
+		"AdmitAt": func() error { return s.Host.AdmitAt(actorstest.Address(t, "loud", "worker", "0")) },
 		"AdmitTo": func() error { return s.Host.AdmitTo(busy[0]) },
 		"Call":    func() error { _, err := s.Call(id, "nop"); return err },
 		"Create":  func() error { return create(s, fmt.Sprint(time.Now())) },

@@ -49,14 +49,17 @@ func (s *Server) call(w http.ResponseWriter, q *request, call actors.Request) (a
 }
 
 // setActor says in the head of an answer which actor it is of.
-func setActor(w http.ResponseWriter, id tenants.ActorID) { w.Header().Set("X-Rivet-Actor", id.String()) }
+func setActor(w http.ResponseWriter, id tenants.ActorID) {
+	w.Header().Set("X-Rivet-Actor", id.String())
+}
 
 // admitTurn refuses a request that would wait too long for its turn, before more is done for it.
 func (s *Server) admitTurn(q *request) error {
-	if id, ok := tenants.ParseActorID(q.ns, q.target.id); ok && q.target.direct {
-		return s.host.AdmitTo(id)
+	if !q.target.direct {
+		return s.host.AdmitAt(q.address())
 	}
-	return s.host.Admit(q.ns)
+	id, _ := tenants.ParseActorID(q.ns, q.target.id) // what is no id is no actor's, either
+	return s.host.AdmitTo(id)
 }
 
 // encoding is that of the request's body and of the answer's. Errors are JSON in any case: clients go by their

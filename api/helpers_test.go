@@ -62,8 +62,8 @@ type scriptedHost struct {
 
 func (h *scriptedHost) Ready() error { return h.ready }
 
-func (h *scriptedHost) Admit(tenants.ID) error        { return h.busy }
 func (h *scriptedHost) AdmitTo(tenants.ActorID) error { return h.busy }
+func (h *scriptedHost) AdmitAt(tenants.Address) error { return h.busy }
 
 func (h *scriptedHost) Writable() error { return h.writable }
 

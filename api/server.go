@@ -190,8 +190,8 @@ type host interface {
 	CrashLoop(tenants.ActorID) time.Time
 	ResetCrashes(tenants.ActorID)
 	FetchKeys(ctx context.Context, ns tenants.ID, url string, max int) ([]byte, error)
-	Admit(tenants.ID) error
 	AdmitTo(tenants.ActorID) error
+	AdmitAt(tenants.Address) error
 	Ready() error
 	Writable() error
 }
