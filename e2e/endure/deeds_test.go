@@ -39,6 +39,7 @@ var acts = []act{
 	{"timer", 2, (*mob).timers},
 	{"raw request", 3, (*mob).raw},
 	{"creation", 4, (*mob).creates},
+	{"creation by the first call", 4, (*mob).createsByCalling},
 }
 
 // script is a deed that is an action with a script, which begins by writing the word down, thrice: as a word of the
@@ -177,4 +178,22 @@ func (m *mob) creates(ctx context.Context, r *rand.Rand) error {
 		l.ends(d, 2)
 	}
 	return err
+}
+
+// createsByCalling makes an actor by its first call: both turns write a word down, and the answer is that of the second.
+func (m *mob) createsByCalling(ctx context.Context, _ *rand.Rand) error {
+	l := m.ledger
+	born, called := l.word(), l.word()
+	writes := func(word string) []actorstest.Step {
+		return []actorstest.Step{step("append", l.item("log"), word), step("kv_put", "newest", word), step("state_set", word)}
+	}
+	again := func(ctx context.Context) (string, error) { // of the host that runs then
+		return m.call(ctx, m.client.GetOrCreate("script", "new "+born).WithInput(writes(born)).Once(called), writes(called))
+	}
+	at := place{"new " + born, l.item("log")}
+	birth, call := &deed{word: born, at: at, again: again}, &deed{word: called, at: at, again: again}
+	return l.do(ctx, birth, func(ctx context.Context) (string, error) {
+		err := l.do(ctx, call, again)
+		return call.answer, err
+	})
 }
