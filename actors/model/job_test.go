@@ -3,6 +3,8 @@ package model
 import (
 	"fmt"
 	"slices"
+
+	"github.com/vivarium-run/vivarium/hostfuncs/abi"
 )
 
 // job is one order with what must come of it. The actors that it touches are no other job's of the batch.
@@ -98,8 +100,8 @@ func (w *world) planBatch(n int) (batch []*job) {
 	return batch
 }
 
-// take makes what a job does the model's.
-func (w *world) take(j *job) {
+// take makes what a job does the model's. got was the answer, which a record keeps up to some size.
+func (w *world) take(j *job, got answer) {
 	w.turns++
 	w.apply(j.aside)
 	w.apply(j.after)
@@ -108,7 +110,11 @@ func (w *world) take(j *job) {
 		j.turn.failed = j.fails
 	}
 	if j.keep {
-		w.done = append(w.done, repeatable{j.order, j.check, w.serial})
+		check := j.check
+		if len(got.Output) > abi.MaxIdempotencyBody || got.Code == abi.CodeAlreadyDone {
+			check = alreadyDone
+		}
+		w.done = append(w.done, repeatable{j.order, check, w.serial})
 	}
 }
 

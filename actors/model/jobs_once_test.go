@@ -14,6 +14,9 @@ type repeatable struct {
 	at    int // serial number of the model
 }
 
+// alreadyDone is what a repetition hears whose first answer was too large to keep.
+var alreadyDone = wantCode(abi.CodeAlreadyDone, "already_done")
+
 // onceAge is for how long the model repeats requests, in serial numbers; much less than the day for which the
 // host remembers them.
 const onceAge = 4000

@@ -133,7 +133,7 @@ func (r *run) do(batch []*job) error {
 		if err := j.check(answers[i]); err != nil {
 			return r.wrong(j, err)
 		}
-		r.take(j)
+		r.take(j, answers[i])
 	}
 	return r.learn()
 }

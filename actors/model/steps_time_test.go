@@ -45,7 +45,7 @@ func (d *draft) later(to *actor, item, line string) {
 func (d *draft) schedule() (item string, s actorstest.Step) {
 	d.w.serial++
 	item = fmt.Sprint("schedule ", d.w.serial)
-	spec := abi.Schedule{Action: "do", After: int64(d.w.rnd.Intn(60_000))}
+	spec := abi.Schedule{Action: "do", After: 1 + int64(d.w.rnd.Intn(60_000))} // zero would be none
 	script := [][]actorstest.Step{{actorstest.S("append", sentItem+item, "1")}}
 	return item, actorstest.S("schedule_set", spec, script)
 }
