@@ -130,6 +130,55 @@ func TestFirstCallsThatFail(t *testing.T) {
 	}
 }
 
+// What the first call does outside at once waits for the birth, and so does the end of an actor that its first call ends.
+func TestFirstCallsActOutside(t *testing.T) {
+	g := openGated(t, "")
+	g.Upload(tenants.Default, "script", actorstest.ScriptGuest)
+	other := g.Actor(tenants.Default, "script", "other")
+	first := func(key string, steps ...actorstest.Step) (tenants.Address, chan outcome) {
+		a, ch := actorstest.Address(t, tenants.Default, "script", key), make(chan outcome, 1)
+		args, err := json.Marshal([][]actorstest.Step{steps})
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			_, o := callNew(context.Background(), g.Stack, a, "do", string(args))
+			ch <- o
+		}()
+		return a, ch
+	}
+	g.gate.Hold()
+	defer g.gate.Resume()
+	posted := g.Host.Posted(other)
+	asker, asks := first("asker", step("call", to(other), "do", do(step("kv_put", "asked", "x"))))
+	g.gate.AwaitHeld(t, 1)
+	time.Sleep(20 * time.Millisecond)
+	if g.Host.Posted(other) != posted {
+		t.Error("it asked before there was one")
+	}
+	pending(t, "who asks", asks)
+	ender, ends := first("ender", step("destroy"))
+	g.gate.AwaitHeld(t, 2)
+	pending(t, "who ends itself", ends)
+	g.gate.Resume()
+	if o := <-asks; o.err != nil {
+		t.Errorf("who asks: %v", o.err)
+	}
+	if _, err := g.Host.Find(t.Context(), asker); err != nil {
+		t.Errorf("who asked: %v", err)
+	}
+	if got := g.MustDo(other, step("kv_get", "asked")); got[0].B != "x" {
+		t.Errorf("who was asked has %q", got[0].B)
+	}
+	if o := <-ends; o.err != nil {
+		t.Errorf("who ends itself: %v", o.err)
+	}
+	kvtest.Eventually(t, "it has ended", func() bool {
+		_, err := g.Host.Find(t.Context(), ender)
+		return abi.CodeOf(err) == abi.CodeActorNotFound
+	})
+}
+
 // Who calls at the same time gets one actor, and each call is done once.
 func TestFirstCallsRace(t *testing.T) {
 	s := actorstest.Open(t, actorstest.Options{})
