@@ -129,7 +129,7 @@ func (a *actor) loadAgenda() error {
 // takeDue returns the turn of an agenda row that is due, or nil.
 func (a *actor) takeDue() *entry {
 	a.takeUpAgain()
-	for a.h.Ready() == nil && !a.h.now().Before(a.resting) && a.mayWork() {
+	for !a.agenda.next().IsZero() && a.h.Ready() == nil && !a.h.now().Before(a.resting) && a.mayWork() {
 		key, ok := a.agenda.take(a.h.now())
 		if !ok {
 			return nil
@@ -180,24 +180,23 @@ func (a *actor) mayRest() bool {
 	if a.h.ctx.Err() != nil {
 		return true
 	}
-	waiting, open := a.requests.expire(time.Now())
+	waiting, open := a.requests.expire()
 	if a.h.Ready() != nil { // no more messages are handled, so nobody need wait for one
 		return waiting == 0
 	}
-	return open == 0 && a.waiters.expire(time.Now()) == 0 && a.agenda.working() == 0 && len(a.outcomes.of) == 0
+	return open == 0 && a.waiters.expire() == 0 && a.agenda.working() == 0 && len(a.outcomes.of) == 0
 }
 
 // awaited returns how many requests wait for a later turn.
 func (a *actor) awaited() int {
-	now := time.Now()
-	_, open := a.requests.expire(now)
-	return open + a.waiters.expire(now)
+	_, open := a.requests.expire()
+	return open + a.waiters.expire()
 }
 
 // mayLend reports whether the actor has an instance that it does not need while it may not rest: all that keeps it
 // awake is work elsewhere, such as a fetch.
 func (a *actor) mayLend() bool {
-	_, open := a.requests.expire(time.Now())
+	_, open := a.requests.expire()
 	return a.instance != nil && open == 0 && !a.mayRest()
 }
 

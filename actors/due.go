@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -121,7 +122,7 @@ func (a *actor) takeUpAgain() {
 		return
 	}
 	a.rest(commitError(why))
-	if err := a.reclaim(); err != nil {
+	if err := a.reclaim(); err != nil && !errors.Is(err, errNoActor) { // else it was never made, or is no more
 		a.h.cfg.Logger.Warn("cannot take up an actor again", "tenant", a.id.Namespace, "actor", a.id, "error", err)
 	}
 }

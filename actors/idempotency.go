@@ -112,7 +112,7 @@ func (e *entry) once(k *onceKey) {
 // recall returns the answer to a request that is done, or waits with the one that is under way.
 func (t *turn) recall(k *onceKey) (known bool, reply Reply, err error) {
 	if first := t.a.underWay[k.id]; first != nil && first.digest == k.digest && t.a.requests.get(first.request.id) != nil {
-		if _, open := t.a.requests.expire(time.Now()); open >= abi.MaxOpenRequests {
+		if _, open := t.a.requests.expire(); open >= abi.MaxOpenRequests {
 			return true, Reply{}, &abi.Error{Code: abi.CodeTooManyOpen, Retry: time.Second}
 		}
 		first.request.follow(t.entry.request)

@@ -29,7 +29,7 @@ func (t *turn) find(id uint64) (*request, error) {
 	if own := t.entry; !own.inner && own.id == id && !t.replied && !own.gone.Load() {
 		return own.request, nil
 	}
-	t.a.requests.expire(time.Now())
+	t.a.requests.expire()
 	if r := t.a.requests.get(id); r != nil {
 		return r, nil
 	}
@@ -139,7 +139,7 @@ func (t *turn) keepOpen(e *abi.Reply) error {
 		t.left = t.entry.result == nil
 		return nil // nobody waits for this turn itself
 	}
-	if _, open := t.a.requests.expire(time.Now()); open >= abi.MaxOpenRequests {
+	if _, open := t.a.requests.expire(); open >= abi.MaxOpenRequests {
 		return &abi.Error{Code: abi.CodeTooManyOpen, Retry: time.Second}
 	}
 	if r := t.entry.request; r.parts != nil {

@@ -272,9 +272,13 @@ func (o *openRequests) drop(r *request) bool {
 
 // expire answers the requests whose time is up, and returns how many are still open and not yet begun to be
 // answered, and in all.
-func (o *openRequests) expire(now time.Time) (waiting, all int) {
+func (o *openRequests) expire() (waiting, all int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if len(o.byID) == 0 {
+		return 0, 0
+	}
+	now := time.Now()
 	for id, r := range o.byID {
 		switch {
 		case r.parts.begun(): // it ends with its client, or with the actor

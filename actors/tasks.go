@@ -263,7 +263,7 @@ func (h *Host) outcomeEntry(o *outcome, l lineage) *entry {
 		if err != nil || k == nil {
 			return Reply{}, err // it was cancelled
 		}
-		t.a.requests.expire(time.Now())
+		t.a.requests.expire()
 		if r := t.a.requests.get(k.Request); r != nil {
 			t.served = k.Request
 			defer func() { r.used.Add(e.gas()) }()

@@ -44,9 +44,13 @@ func (w *waiters) answer(key string, reply Reply, err error) {
 }
 
 // expire forgets senders who do not wait any more, and returns how many do.
-func (w *waiters) expire(now time.Time) int {
+func (w *waiters) expire() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if len(w.byKey) == 0 {
+		return 0
+	}
+	now := time.Now()
 	for key, r := range w.byKey {
 		if !now.Before(r.deadline) || r.state.Load() == requestGivenUp {
 			delete(w.byKey, key)
