@@ -13,7 +13,7 @@ var corsPaths = []string{"/gateway", "/actors", "/metadata"}
 
 // setCORS writes the CORS headers and reports whether the path has any.
 func setCORS(h http.Header, r *http.Request) bool {
-	if !hasCORS(r.URL.EscapedPath()) {
+	if !hasCORS(r.URL.RawPath) {
 		return false
 	}
 	h["Vary"] = varyOrigin

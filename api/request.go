@@ -52,7 +52,7 @@ type body struct {
 // parseURL reads what the URL says beside the path's parameters.
 func (q *request) parseURL() (err error) {
 	if q.route.gateway() {
-		q.target, err = parseTarget(q.URL.EscapedPath(), q.params["target"], q.URL.RawQuery)
+		q.target, err = parseTarget(q.URL.RawPath, q.params["target"], q.URL.RawQuery)
 		return err
 	}
 	if q.query, err = url.ParseQuery(q.URL.RawQuery); err != nil {
