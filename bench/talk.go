@@ -177,18 +177,27 @@ func (w talk) broadcast(t target, publisher *load.Socket, subscribers []*load.So
 	}
 }
 
-// settle waits until a server has used no time for a while, but not for ever: what ends with the sockets is nobody
-// else's to pay.
-func settle(ctx context.Context, pid int) error {
-	const look, most = 50 * time.Millisecond, 40
+// settle waits until a server has used no time for a while, but not for ever: what ends with its run is nobody
+// else's to pay. A peer's may go on after a pause.
+func settle(ctx context.Context, s *server) error {
+	const look, most = 50 * time.Millisecond, 5 * time.Second
+	looks := 1
+	if s.peer() {
+		looks = 6
+	}
 	var last usage
-	for range most {
-		u, err := usageOfTree(pid)
-		if err != nil || u.cpu-last.cpu <= tick || ctx.Err() != nil {
+	for quiet, end := 0, time.Now().Add(most); quiet < looks && time.Now().Before(end); {
+		u, err := usageOfTree(s.pid)
+		if err != nil || ctx.Err() != nil {
 			return err
 		}
+		if quiet++; u.cpu-last.cpu > tick {
+			quiet = 0
+		}
 		last = u
-		time.Sleep(look)
+		if quiet < looks {
+			time.Sleep(look)
+		}
 	}
 	return nil
 }

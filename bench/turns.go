@@ -75,7 +75,7 @@ func (ts *turns) once(ctx context.Context, w workload, t target, run int) error 
 	res := result{Workload: w.name, Target: t.name, Kind: t.kind, Run: run}
 	err := w.measure(ctx, ts.o, t, run, &res)
 	if err == nil {
-		err = settle(ctx, t.pid)
+		err = settle(ctx, t.server)
 	}
 	if ctx.Err() != nil {
 		return errors.New("stopped")
