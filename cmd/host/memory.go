@@ -1,6 +1,7 @@
 package main
 
 import (
+	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
 	"time"
@@ -56,6 +57,7 @@ func returnMemory(stop <-chan struct{}) {
 		case <-t.C:
 		}
 		if s.tick(time.Now(), processTime(), heldMemory()) {
+			runtime.GC() // halves the stacks of goroutines that wait, as the next one does again
 			debug.FreeOSMemory()
 			s.done(time.Now(), processTime(), heldMemory())
 		}
