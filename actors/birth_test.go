@@ -6,7 +6,6 @@ import (
 	"slices"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/vivarium-run/vivarium/actors"
 	"github.com/vivarium-run/vivarium/actors/actorstest"
@@ -42,7 +41,6 @@ func TestFirstCallComesBehindTheBirth(t *testing.T) {
 		}
 		other <- info
 	}()
-	time.Sleep(20 * time.Millisecond)
 	if _, err := g.Host.Find(t.Context(), a); abi.CodeOf(err) != abi.CodeActorNotFound {
 		t.Errorf("found before it is durable: %v", err)
 	}
@@ -152,13 +150,12 @@ func TestFirstCallsActOutside(t *testing.T) {
 	posted := g.Host.Posted(other)
 	asker, asks := first("asker", step("call", to(other), "do", do(step("kv_put", "asked", "x"))))
 	g.gate.AwaitHeld(t, 1)
-	time.Sleep(20 * time.Millisecond)
+	ender, ends := first("ender", step("destroy"))
+	g.gate.AwaitHeld(t, 2) // meanwhile the first call of the asker has had the time of a whole birth
 	if g.Host.Posted(other) != posted {
 		t.Error("it asked before there was one")
 	}
 	pending(t, "who asks", asks)
-	ender, ends := first("ender", step("destroy"))
-	g.gate.AwaitHeld(t, 2)
 	pending(t, "who ends itself", ends)
 	g.gate.Resume()
 	if o := <-asks; o.err != nil {

@@ -55,11 +55,10 @@ func setActor(w http.ResponseWriter, id tenants.ActorID) {
 
 // admitTurn refuses a request that would wait too long for its turn, before more is done for it.
 func (s *Server) admitTurn(q *request) error {
-	if !q.target.direct {
-		return s.host.AdmitAt(q.address())
+	if id, ok := tenants.ParseActorID(q.ns, q.target.id); ok && q.target.direct {
+		return s.host.AdmitTo(id)
 	}
-	id, _ := tenants.ParseActorID(q.ns, q.target.id) // what is no id is no actor's, either
-	return s.host.AdmitTo(id)
+	return s.host.AdmitAt(q.address()) // of nobody, if what was to be an id is none
 }
 
 // encoding is that of the request's body and of the answer's. Errors are JSON in any case: clients go by their
