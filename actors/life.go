@@ -95,10 +95,10 @@ func (t *turn) within(d time.Duration) (lift func()) {
 		return func() {}
 	}
 	outer := t.ctx
-	ctx, cancel := context.WithTimeout(outer, d)
-	t.ctx = ctx
+	inner := newTurnContext(outer, time.Now().Add(d))
+	t.ctx = inner
 	return func() {
-		cancel()
+		inner.cut(context.Canceled)
 		t.ctx = outer
 	}
 }

@@ -27,25 +27,23 @@ import (
 //
 // It returns the turn's failure, which has been answered.
 func (a *actor) runTurn(e *entry) error {
-	ctx, cancel := context.WithDeadline(a.h.ctx, e.deadline)
-	defer cancel()
-	ctx, cut := context.WithCancelCause(ctx)
-	defer cut(nil)
+	ctx := newTurnContext(a.h.ctx, e.deadline)
+	defer ctx.cut(context.Canceled)
 	t := a.begin(ctx, e)
 	a.tally.Add(tenants.UsedTurns, 1)
 	failpoint.Reach(failpoint.TurnBegun)
-	a.mail.during(cut)
-	e.during(cut)
+	a.mail.during(ctx.cut)
+	e.during(ctx.cut)
 	reply, err := e.run(t)
 	e.during(nil)
 	a.mail.during(nil)
 	if err == nil {
 		err = t.cut // whatever the guest made of a read that failed, it did not see what is there
 	}
-	if errors.Is(context.Cause(ctx), errKilled) { // whatever the guest made of it
+	switch cause := ctx.ended(); {
+	case errors.Is(cause, errKilled): // whatever the guest made of it
 		err = abi.Wrap(abi.CodeUnavailable, errKilled) // soon there is no such actor
-	}
-	if errors.Is(context.Cause(ctx), tenants.ErrForeign) {
+	case errors.Is(cause, tenants.ErrForeign):
 		err = tenants.ErrForeign // there is no such namespace any more
 	}
 	if e.isGivenUp() {
