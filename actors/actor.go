@@ -219,7 +219,8 @@ func (a *actor) park() bool {
 	if a.instance == nil || a.parked {
 		return true
 	}
-	a.parked = a.h.instances.park(a)
+	// A newborn's lease began with nothing. It has had the turn that made it, and a first request.
+	a.parked = a.h.instances.park(a, a.lease.Pos == 0 && a.turns <= 2)
 	return a.parked
 }
 

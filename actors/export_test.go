@@ -110,3 +110,10 @@ func Occupy(t *testing.T, h *Host, id tenants.ActorID) (free func()) {
 	<-begun
 	return sync.OnceFunc(func() { close(end) })
 }
+
+// IsAwake reports whether an actor is awake.
+func (h *Host) IsAwake(id tenants.ActorID) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.awake[id] != nil
+}

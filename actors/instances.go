@@ -1,7 +1,6 @@
 package actors
 
 import (
-	"container/list"
 	"context"
 	"slices"
 	"sync"
@@ -16,7 +15,7 @@ import (
 const chainTime = 100 * time.Millisecond
 
 // instances bounds how many instances live at once, in all and of one namespace. When there is no
-// room, the actor that has been idle longest goes to sleep for the one that wants to run.
+// room, an idle actor goes to sleep for the one that wants to run; see idlers.
 type instances struct {
 	max, share int // in all, of one namespace
 	spare      int // of these, for turns that an actor waits for
@@ -24,8 +23,7 @@ type instances struct {
 	mu      sync.Mutex // guards the fields below
 	live    int
 	of      map[tenants.ID]int // live, by namespace
-	idle    *list.List         // of *actor, longest idle first
-	places  map[*actor]*list.Element
+	idle    *idlers
 	waiting []*claim // oldest first
 }
 
@@ -41,7 +39,7 @@ type claim struct {
 // newInstances bounds them to max, of which a namespace has three quarters at most. The last eighth of
 // both is for turns that are called from a turn, or callers could take all places that their callees need.
 func newInstances(max int) *instances {
-	return &instances{max: max, share: max - max/4, spare: max / 8, of: map[tenants.ID]int{}, idle: list.New(), places: map[*actor]*list.Element{}}
+	return &instances{max: max, share: max - max/4, spare: max / 8, of: map[tenants.ID]int{}, idle: newIdlers(max / 16)}
 }
 
 // roomLocked reports whether a namespace may have one more place.
@@ -143,19 +141,15 @@ func (s *instances) shareOf(c *claim) int {
 }
 
 // evictLocked asks the idle actor to sleep whose place serves c: of its own namespace if that has its
-// share or lacks memory, else the one that has been idle longest. It reports whether there was one.
+// share or lacks memory. It reports whether there was one.
 func (s *instances) evictLocked(c *claim, own bool) bool {
-	for e := s.idle.Front(); e != nil; e = e.Next() {
-		a := e.Value.(*actor)
-		if (own || s.of[c.ns] >= s.shareOf(c)) && a.id.Namespace != c.ns {
-			continue
-		}
-		s.idle.Remove(e)
-		delete(s.places, a)
-		a.mail.nudge()
-		return true
+	a := s.idle.next(c.ns, own || s.of[c.ns] >= s.shareOf(c))
+	if a == nil {
+		return false
 	}
-	return false
+	s.idle.remove(a)
+	a.mail.nudge()
+	return true
 }
 
 // release gives a namespace's place back, to the first who may have it.
@@ -175,8 +169,8 @@ func (s *instances) release(ns tenants.ID) {
 	}
 }
 
-// park lists an actor as idle. It reports false if somebody waits whom its place would serve.
-func (s *instances) park(a *actor) bool {
+// park lists an actor as idle, as idlers.add does. It reports false if somebody waits whom its place would serve.
+func (s *instances) park(a *actor, newborn bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, c := range s.waiting {
@@ -184,17 +178,14 @@ func (s *instances) park(a *actor) bool {
 			return false
 		}
 	}
-	s.places[a] = s.idle.PushBack(a)
+	s.idle.add(a, newborn)
 	return true
 }
 
 func (s *instances) unpark(a *actor) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if e, ok := s.places[a]; ok {
-		s.idle.Remove(e)
-		delete(s.places, a)
-	}
+	s.idle.remove(a)
 }
 
 // queued returns how many wait for a place.

@@ -76,6 +76,38 @@ func TestInstancesAreBounded(t *testing.T) {
 	}
 }
 
+// Whoever makes actors without end, and asks each once, has them make room for each other: those that are at work stay awake.
+func TestBirthsLeaveTheOthersAwake(t *testing.T) {
+	s := actorstest.Open(t, actorstest.Options{Config: func(c *actors.Config) { c.MaxInstances = 64 }}) // 40 of one namespace
+	s.Upload(tenants.Default, "counter", counter)
+	var atWork []tenants.ActorID
+	for i := range 20 {
+		id := s.Actor(tenants.Default, "counter", fmt.Sprint("work", i))
+		for range 3 {
+			s.MustCall(id, nil, "increment", 1)
+		}
+		atWork = append(atWork, id)
+	}
+	var first tenants.ActorID
+	for i := range 120 {
+		id := s.Actor(tenants.Default, "counter", fmt.Sprint("once", i))
+		s.MustCall(id, nil, "increment", 1)
+		if i == 100 {
+			first = id
+		}
+	}
+	for _, id := range atWork {
+		if !s.Host.IsAwake(id) {
+			t.Errorf("%v was put to sleep", id)
+		}
+	}
+	kvtest.Eventually(t, "one of those that were asked once sleeps", func() bool { return !s.Host.IsAwake(first) })
+	var n int
+	if s.MustCall(first, &n, "get"); n != 1 {
+		t.Errorf("it counts %d", n)
+	}
+}
+
 func TestGetOrCreateMakesOne(t *testing.T) {
 	s := actorstest.Open(t, actorstest.Options{})
 	s.Upload(tenants.Default, "counter", counter)
