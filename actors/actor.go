@@ -165,11 +165,17 @@ func (a *actor) workOn(key string) (*entry, error) {
 }
 
 // read returns a row as the newest turn left it.
-func (a *actor) read(key []byte) ([]byte, error) { return a.view().Get(a.h.ctx, key) }
+func (a *actor) read(key []byte) ([]byte, error) { return a.view(&kv.Overlay{}).Get(a.h.ctx, key) }
 
-// view shows the actor's rows as the newest turn left them.
-func (a *actor) view() kv.View {
-	return kv.View{Layers: a.flight.layers(&kv.Overlay{}), Store: a.h.cfg.Store, Space: a.id.Space()}
+// view shows the actor's rows as the newest turn left them, below changes. The layers are taken BEFORE any snapshot of the store is
+// opened. Of a newborn the store is not asked.
+func (a *actor) view(changes *kv.Overlay) kv.View {
+	layers, all := a.flight.layers(changes)
+	v := kv.View{Layers: layers, Space: a.lease.Space}
+	if !all || a.lease.Pos > 0 {
+		v.Store = a.h.cfg.Store
+	}
+	return v
 }
 
 // mayRest reports whether the actor may sleep, as far as it is its own business. It may not while requests

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/vivarium-run/vivarium/actors"
@@ -53,6 +54,40 @@ func TestFirstCallComesBehindTheBirth(t *testing.T) {
 	pending(t, "the first call", first)
 	g.gate.Step(1)
 	g.want(first, 5)
+}
+
+// readsCounted counts how often a store is asked for an item.
+type readsCounted struct {
+	kv.Store
+	n *atomic.Int64
+}
+
+func (s readsCounted) Get(ctx context.Context, space kv.Space, key []byte) ([]byte, error) {
+	s.n.Add(1)
+	return s.Store.Get(ctx, space, key)
+}
+
+// Until something of a newborn is durable its turns need not ask the store: they see each other's changes, and nothing else. Once it
+// is, they see what is there.
+func TestNewbornsDoNotAskTheStore(t *testing.T) {
+	var reads atomic.Int64
+	s := actorstest.Open(t, actorstest.Options{Store: func(inner kv.Store) kv.Store { return readsCounted{inner, &reads} }})
+	s.Upload(tenants.Default, "script", actorstest.ScriptGuest)
+	a := actorstest.Address(t, tenants.Default, "script", "new")
+	args, err := json.Marshal([]any{[]any{step("kv_get", "none"), step("kv_put", "k", "v"), step("kv_get", "k")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, o := callNew(t.Context(), s, a, "do", string(args))
+	if n := reads.Load(); o.err != nil || n != 0 {
+		t.Errorf("the first call: %v, and the store was asked %d times", o.err, n)
+	}
+	if got := s.MustDo(id, step("kv_get", "k"), step("kv_get", "none")); got[0].B != "v" || got[1].N != abi.Absent {
+		t.Errorf("then there are %+v", got)
+	}
+	if reads.Load() == 0 {
+		t.Error("the store was not asked for what is durable")
+	}
 }
 
 // Of a birth that the store refuses nothing is left, and who asked hears why or gets the actor that was first.

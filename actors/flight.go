@@ -29,6 +29,7 @@ type flight struct {
 	deltas []*flying  // oldest first
 	bytes  int
 	refuse error // why a delta was refused; the lease is then broken
+	begun  bool  // a delta has landed
 }
 
 // flying is one delta on its way.
@@ -82,6 +83,7 @@ func (f *flight) landed(err error) {
 		f.mu.Lock()
 	}
 	failpoint.Reach(failpoint.TurnReleased)
+	f.begun = true
 	f.deltas[0] = nil
 	f.deltas = f.deltas[1:]
 	f.bytes -= d.bytes
@@ -95,16 +97,16 @@ func (f *flight) landed(err error) {
 	}
 }
 
-// layers returns the changes in flight, newest first, for a kv.View.
-func (f *flight) layers(own *kv.Overlay) []*kv.Overlay {
+// layers returns the changes in flight, newest first, for a kv.View. all says that none has landed: they are all there ever were.
+func (f *flight) layers(own *kv.Overlay) (layers []*kv.Overlay, all bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	layers := make([]*kv.Overlay, 0, 1+len(f.deltas))
+	layers = make([]*kv.Overlay, 0, 1+len(f.deltas))
 	layers = append(layers, own)
 	for i := len(f.deltas) - 1; i >= 0; i-- {
 		layers = append(layers, f.deltas[i].changes)
 	}
-	return layers
+	return layers, !f.begun
 }
 
 // waitForRoom returns when another delta may be launched.

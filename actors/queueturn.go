@@ -71,7 +71,7 @@ func (d *attempt) gather(a *actor) error {
 	if batch < 2 {
 		return nil
 	}
-	view, size := a.view(), d.messages[0].Size
+	view, size := a.view(&kv.Overlay{}), d.messages[0].Size
 	r := kv.PrefixRange(agendaKey(agendaQueue, queueName(d.queue)))
 	r.Lo = append(agendaKey(agendaQueue, d.messages[0].name), 0)
 	for it, err := range view.Scan(a.h.ctx, r) {

@@ -158,8 +158,7 @@ func (a *actor) begin(ctx context.Context, e *entry) *turn {
 	t := &turn{
 		Nothing: hostfuncs.Nothing{Err: errNotYet}, begun: time.Now(),
 		a: a, ctx: ctx, entry: e, number: a.turns, now: a.clock, varBytes: a.varBytes, changes: changes,
-		// The layers are taken BEFORE any snapshot of the store is opened.
-		view: kv.View{Layers: a.flight.layers(changes), Store: a.h.cfg.Store, Space: a.id.Space()},
+		view: a.view(changes),
 	}
 	a.turn = t
 	return t

@@ -104,6 +104,9 @@ func TestViewAgainstMap(t *testing.T) {
 		}
 		want := maps.Clone(store)
 		v := View{Store: store}
+		if len(store) == 0 {
+			v.Store = nil
+		}
 		for n := range rnd.Intn(17) {
 			l := new(Overlay)
 			for range rnd.Intn(10) {

@@ -12,7 +12,7 @@ import (
 // never missed.
 type View struct {
 	Layers []*Overlay
-	Store  Reader
+	Store  Reader // nil if it has nothing of the space
 	Space  Space
 	// Look, if it is set, is called for each row that Scan comes to, before it is yielded, and also for
 	// those that are hidden or deleted. Its error ends the scan and is yielded as it is.
@@ -29,7 +29,18 @@ func (v View) Get(ctx context.Context, key []byte) ([]byte, error) {
 			return value, nil
 		}
 	}
+	if v.Store == nil {
+		return nil, ErrNotFound
+	}
 	return v.Store.Get(ctx, v.Space, key)
+}
+
+// stored yields the store's items of r.
+func (v View) stored(ctx context.Context, r Range) iter.Seq2[Item, error] {
+	if v.Store == nil {
+		return func(func(Item, error) bool) {}
+	}
+	return v.Store.Scan(ctx, v.Space, r)
 }
 
 // Scan yields the items of r in order, each with its newest value. Key and value are valid until
@@ -37,7 +48,7 @@ func (v View) Get(ctx context.Context, key []byte) ([]byte, error) {
 func (v View) Scan(ctx context.Context, r Range) iter.Seq2[Item, error] {
 	return func(yield func(Item, error) bool) {
 		m := newMerge(v.Layers, r)
-		for item, err := range v.Store.Scan(ctx, v.Space, r) {
+		for item, err := range v.stored(ctx, r) {
 			if err == nil {
 				err = v.look(item)
 			}
