@@ -177,27 +177,29 @@ func (w talk) broadcast(t target, publisher *load.Socket, subscribers []*load.So
 	}
 }
 
-// settle waits until a server has used no time for a while, but not for ever: what ends with its run is nobody
-// else's to pay. A peer's may go on after a pause.
-func settle(ctx context.Context, s *server) error {
-	const look, most = 50 * time.Millisecond, 5 * time.Second
-	looks := 1
+// settle waits until a server has used next to no time for a while, but for most at the longest: what ends with its run is
+// nobody else's to pay. A peer's may go on after a pause, and one that polls uses a little always.
+func settle(ctx context.Context, s *server, most time.Duration) error {
+	window := 50 * time.Millisecond
 	if s.peer() {
-		looks = 6
+		window = time.Second
 	}
-	var last usage
-	for quiet, end := 0, time.Now().Add(most); quiet < looks && time.Now().Before(end); {
-		u, err := usageOfTree(s.pid)
-		if err != nil || ctx.Err() != nil {
+	before, err := usageOfTree(s.pid)
+	for end := time.Now().Add(most); err == nil && time.Now().Before(end); {
+		if err := pause(ctx, window); err != nil {
 			return err
 		}
-		if quiet++; u.cpu-last.cpu > tick {
-			quiet = 0
+		var now usage
+		if now, err = usageOfTree(s.pid); now.cpu-before.cpu <= max(tick, window/10) {
+			break
 		}
-		last = u
-		if quiet < looks {
-			time.Sleep(look)
-		}
+		before = now
 	}
-	return nil
+	return err
 }
+
+// What servers are given to be through with a run. Peers go on for long with actors that they have begun to make.
+const (
+	settleTime      = 5 * time.Second
+	birthSettleTime = 20 * time.Second
+)

@@ -74,8 +74,12 @@ func (ts *turns) workload(ctx context.Context, w workload, targets []target) err
 func (ts *turns) once(ctx context.Context, w workload, t target, run int) error {
 	res := result{Workload: w.name, Target: t.name, Kind: t.kind, Run: run}
 	err := w.measure(ctx, ts.o, t, run, &res)
-	if err == nil {
-		err = settle(ctx, t.server)
+	most := settleTime
+	if w.table == "births" {
+		most = birthSettleTime
+	}
+	if e := settle(ctx, t.server, most); err == nil { // also after a failure: it may go on with what failed
+		err = e
 	}
 	if ctx.Err() != nil {
 		return errors.New("stopped")
