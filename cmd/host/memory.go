@@ -17,6 +17,9 @@ const (
 	memoryPause = 5 * time.Second // between two times
 	idleShare   = 4               // idle is less than a quarter of the processors
 	idleTicks   = 2               // by then actors have given back what they do not need, a second after their last turn
+
+	// A collection halves the stacks of goroutines that wait, and the last one is FreeOSMemory's: from the 32 KiB of a turn to 4.
+	stackHalvings = 2
 )
 
 // memoryState decides when memory is given back. It is a plain function of what it is shown.
@@ -57,7 +60,9 @@ func returnMemory(stop <-chan struct{}) {
 		case <-t.C:
 		}
 		if s.tick(time.Now(), processTime(), heldMemory()) {
-			runtime.GC() // halves the stacks of goroutines that wait, as the next one does again
+			for range stackHalvings {
+				runtime.GC()
+			}
 			debug.FreeOSMemory()
 			s.done(time.Now(), processTime(), heldMemory())
 		}
