@@ -74,7 +74,7 @@ func TestTurnContextOfATurnContext(t *testing.T) {
 
 // A context that somebody waited for leaves nothing behind with its parent.
 func TestTurnContextLeavesNothing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) { // which fails if a timer or a goroutine is left to wait for
+	synctest.Test(t, func(t *testing.T) { // which fails if a goroutine is left that waits
 		parent, end := context.WithCancel(t.Context())
 		c := newTurnContext(parent, time.Now().Add(time.Hour))
 		c.Done()

@@ -112,8 +112,4 @@ func Occupy(t *testing.T, h *Host, id tenants.ActorID) (free func()) {
 }
 
 // IsAwake reports whether an actor is awake.
-func (h *Host) IsAwake(id tenants.ActorID) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.awake[id] != nil
-}
+func (h *Host) IsAwake(id tenants.ActorID) bool { return h.isAwake(id) }
