@@ -7,7 +7,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"reflect"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -155,23 +157,59 @@ func (s script) measure(_ context.Context, _ options, t target, run int, _ *resu
 	return s(t, run)
 }
 
-// The servers take turns, a run that fails spoils none of the others, and a peer that fails twice is left alone.
+// sleeper is a server of a kind that does nothing. Call it on a locked thread: see prepare.
+func sleeper(t *testing.T, kind string) *server {
+	p := &process{name: "sleep", cmd: exec.Command("sleep", "300"), done: make(chan struct{})}
+	prepare(p.cmd)
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() { // ends with the process
+		defer close(p.done)
+		p.err = p.cmd.Wait()
+	}()
+	s := &server{kind: kind, p: p, pid: p.pid()}
+	t.Cleanup(func() { _ = s.stop() })
+	return s
+}
+
+// state is a process's, as ps has it.
+func state(t *testing.T, s *server) string {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Fields(string(b))[2]
+}
+
+// The servers take turns, the others frozen meanwhile. A run that fails spoils none of the others, and a peer that fails twice is
+// left alone.
 func TestTakeTurns(t *testing.T) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	floor, peer, host := sleeper(t, kindFloor), sleeper(t, kindRivet), sleeper(t, kindHost)
+	servers := []*server{floor, peer, host}
 	var order []string
-	fails := func(t target, run int) error {
-		order = append(order, fmt.Sprint(t.name, run))
-		if t.peer() || t.name == "b" && run == 0 {
+	fails := func(to target, run int) error {
+		order = append(order, fmt.Sprint(to.name, run))
+		for _, s := range servers {
+			if frozen := state(t, s) == "T"; frozen == (s == to.server) {
+				t.Errorf("%s is frozen %v while %s runs", s.kind, frozen, to.kind)
+			}
+		}
+		if to.peer() || to.name == "b" && run == 0 {
 			return errors.New("wrong answer")
 		}
 		return nil
 	}
 	restarts := 0
-	peer := &server{kind: kindRivet, pid: os.Getpid(), start: func(context.Context) (*process, error) {
+	peer.start = func(context.Context) (*process, error) {
 		restarts++
+		servers = []*server{floor, host}
 		return nil, errors.New("it does not start")
-	}}
+	}
 	of := func(s *server, name string) target { return target{server: s, name: name, actors: all("x", "nop")} }
-	targets := []target{of(&server{kind: kindFloor, pid: os.Getpid()}, "a"), of(peer, "p"), of(&server{kind: kindHost, pid: os.Getpid()}, "b")}
+	targets := []target{of(floor, "a"), of(peer, "p"), of(host, "b")}
 	list := []workload{{name: "w", action: "nop", measurer: script(fails)}, {name: "not theirs", action: "say", measurer: script(fails)}}
 	results, err := takeTurns(t.Context(), options{runs: 3}, list, targets)
 	if got, want := strings.Join(order, " "), "a0 p0 b0 a1 p1 b1 a2 b2"; got != want {

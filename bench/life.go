@@ -65,7 +65,7 @@ func (w wake) prepare(ctx context.Context, o options, t target) error {
 	if t.actors["rest"] == "" {
 		return pause(ctx, evictTime)
 	}
-	return settle(ctx, t.server, settleTime)
+	return settle(ctx, t.server)
 }
 
 func (w wake) measure(ctx context.Context, _ options, t target, run int, res *result) error {
@@ -207,7 +207,7 @@ func (t target) held(ctx context.Context) (bytes int64, instances float64, err e
 	if err := pause(ctx, calmTime); err != nil {
 		return 0, 0, err
 	}
-	if err := settle(ctx, t.server, settleTime); err != nil {
+	if err := settle(ctx, t.server); err != nil {
 		return 0, 0, err
 	}
 	if bytes, err = ownMemory(t.pid); err != nil {

@@ -77,12 +77,13 @@ one run, in turn. All get the same requests, byte for byte but for names and tok
   authors' hosted service runs many processes and commits otherwise; this is what one gets on a machine of one's own.
 - **rivet** is Rivet's engine with its actor host in Node, from npm, as one gets it on a machine of one's own. Its storage is made for
   clusters. By default it saves state within a second of the change, after the answer: those rows say so. The others await
-  ` + "`saveState({ immediate: true })`" + ` in each increment; whether the engine then syncs the disk was not traced. TCP_NODELAY is set in the engine, and its limits of messages to sockets are
-  raised. Its node process still waits for delayed acknowledgements on its way to the engine, some 40 ms with one connection. Making actors sometimes
+  ` + "`saveState({ immediate: true })`" + ` in each increment; whether the engine then syncs the disk was not traced. TCP_NODELAY is set in the engine, its limits of messages to sockets are
+  raised, and a pause does not make its processes think each other lost. Its node process still waits for delayed acknowledgements on its way to the engine, some 40 ms with one connection. Making actors sometimes
   hangs until the gateway gives up after 15 s: what could not be measured for that says so. It is left out of workloads with more than 32 connections, or 16 messages in flight.
 - **host** is this program, as ` + "`host serve`" + ` with more connections than by default. It meters each instruction and each host call of a guest, bounds its memory and time,
   and runs each actor in a Wasm instance of its own; it lets some 600 actors of a namespace live at a time, the others sleep, but where memory is measured. An answer leaves after the commit, which many actors share.
   The Go guests are built with the SDK; the one in AssemblyScript is a plain module.
+- **Each is measured alone.** The others are stopped meanwhile (SIGSTOP), as what they still have to do would be paid by whose turn it is.
 - **The generator shares the cores** with the server, and takes up to one of them. So compare ratios, and CPU: it is the server's own, with its
   children's. The kernel counts it in steps of 10 ms.
 - A run counts only if every answer and event was the one that had to come, and what was stored is read again. A peer whose runs of a workload fail twice is not asked

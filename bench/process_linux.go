@@ -15,3 +15,11 @@ func init() { runtime.LockOSThread() }
 func prepare(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 }
+
+const (
+	freeze = syscall.SIGSTOP
+	thaw   = syscall.SIGCONT
+)
+
+// signal sends a signal to the process and those that it started.
+func (p *process) signal(s syscall.Signal) error { return syscall.Kill(-p.pid(), s) }

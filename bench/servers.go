@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // Kinds of servers.
@@ -63,7 +64,20 @@ func (s *server) stop() error {
 	}
 	p := s.p
 	s.p = nil
+	_ = p.signal(thaw) // what is frozen does not end; it fails if the process has ended
 	return p.stop()
+}
+
+// freeze has the process, with those that it started, stand still until thaw.
+func (s *server) freeze() error { return s.signal(freeze) }
+
+func (s *server) thaw() error { return s.signal(thaw) }
+
+func (s *server) signal(sig syscall.Signal) error {
+	if s.p == nil {
+		return errors.New(s.kind + " does not run")
+	}
+	return s.p.signal(sig)
 }
 
 // metrics returns what a host counts, the series of one name in sum; nothing for others.

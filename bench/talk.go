@@ -176,30 +176,3 @@ func (w talk) broadcast(t target, publisher *load.Socket, subscribers []*load.So
 		Heard: func(n int) []byte { return t.codec.Event("said", []byte(args(n))) },
 	}
 }
-
-// settle waits until a server has used next to no time for a while, but for most at the longest: what ends with its run is
-// nobody else's to pay. A peer's may go on after a pause, and one that polls uses a little always.
-func settle(ctx context.Context, s *server, most time.Duration) error {
-	window := 50 * time.Millisecond
-	if s.peer() {
-		window = time.Second
-	}
-	before, err := usageOfTree(s.pid)
-	for end := time.Now().Add(most); err == nil && time.Now().Before(end); {
-		if err := pause(ctx, window); err != nil {
-			return err
-		}
-		var now usage
-		if now, err = usageOfTree(s.pid); now.cpu-before.cpu <= max(tick, window/10) {
-			break
-		}
-		before = now
-	}
-	return err
-}
-
-// What servers are given to be through with a run. Peers go on for long with actors that they have begun to make.
-const (
-	settleTime      = 5 * time.Second
-	birthSettleTime = 20 * time.Second
-)

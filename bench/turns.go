@@ -28,6 +28,11 @@ type turns struct {
 // on all of them alike. A failed run is a result, and of the host and the floor an error at the end.
 func takeTurns(ctx context.Context, o options, workloads []workload, targets []target) ([]result, error) {
 	ts := &turns{o: o, broken: map[string]int{}}
+	for _, t := range targets {
+		if err := t.freeze(); err != nil {
+			return nil, err
+		}
+	}
 	for _, w := range workloads {
 		begun := time.Now()
 		if err := ts.workload(ctx, w, targets); err != nil {
@@ -51,7 +56,7 @@ func (ts *turns) workload(ctx context.Context, w workload, targets []target) err
 	}
 	if p, ok := w.measurer.(preparer); ok {
 		for _, t := range chosen {
-			if err := p.prepare(ctx, ts.o, t); err != nil {
+			if err := alone(ctx, t, func() error { return p.prepare(ctx, ts.o, t) }); err != nil {
 				ts.add(t, result{Workload: w.name, Target: t.name, Kind: t.kind, Errors: 1}, fmt.Errorf("prepare: %w", err))
 				ts.refusedBy[t.name] = peerRuns
 			}
@@ -73,14 +78,7 @@ func (ts *turns) workload(ctx context.Context, w workload, targets []target) err
 // once is one run. It returns an error if there is to be no other.
 func (ts *turns) once(ctx context.Context, w workload, t target, run int) error {
 	res := result{Workload: w.name, Target: t.name, Kind: t.kind, Run: run}
-	err := w.measure(ctx, ts.o, t, run, &res)
-	most := settleTime
-	if w.table == "births" {
-		most = birthSettleTime
-	}
-	if e := settle(ctx, t.server, most); err == nil { // also after a failure: it may go on with what failed
-		err = e
-	}
+	err := alone(ctx, t, func() error { return w.measure(ctx, ts.o, t, run, &res) })
 	if ctx.Err() != nil {
 		return errors.New("stopped")
 	}
@@ -90,7 +88,7 @@ func (ts *turns) once(ctx context.Context, w workload, t target, run int) error 
 	}
 	if ts.refusedBy[t.name]++; ts.refusedBy[t.name] == min(peerRuns, ts.o.runs) {
 		ts.broken[t.kind]++
-		if err := t.restart(ctx); err != nil {
+		if err := errors.Join(t.restart(ctx), t.freeze()); err != nil {
 			fmt.Fprintf(os.Stderr, "bench: without %s from here: %v\n", t.kind, err)
 			ts.broken[t.kind] = peerWorkloads
 		}
@@ -107,4 +105,39 @@ func (ts *turns) add(t target, r result, err error) {
 		}
 	}
 	ts.results = append(ts.results, r)
+}
+
+// alone has a server do something while the others are frozen, as it is itself before and after: Rivet's engine goes on for
+// many seconds with actors that it was asked for, at up to a whole processor, which is nobody else's to pay.
+func alone(ctx context.Context, t target, do func() error) error {
+	if err := t.thaw(); err != nil {
+		return err
+	}
+	err := settle(ctx, t.server)
+	if err == nil {
+		err = errors.Join(do(), settle(ctx, t.server)) // also after a failure: it may go on with what failed
+	}
+	return errors.Join(err, t.freeze())
+}
+
+const (
+	settleTime = 5 * time.Second
+	stillTime  = 100 * time.Millisecond
+)
+
+// settle waits until a server has used next to no time for a while, but for settleTime at the longest: what a run leaves to do
+// is not the next one's to pay. A peer that polls uses a little always.
+func settle(ctx context.Context, s *server) error {
+	before, err := usageOfTree(s.pid)
+	for end := time.Now().Add(settleTime); err == nil && time.Now().Before(end); {
+		if err := pause(ctx, stillTime); err != nil {
+			return err
+		}
+		var now usage
+		if now, err = usageOfTree(s.pid); now.cpu-before.cpu <= stillTime/10 {
+			break
+		}
+		before = now
+	}
+	return err
 }
