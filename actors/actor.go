@@ -208,7 +208,6 @@ func (a *actor) mayLend() bool {
 
 // lend gives the instance up, as sleep does, while the actor stays awake.
 func (a *actor) lend() {
-	a.unpark()
 	a.mail.calm()
 	if a.h.isDraining() {
 		a.mail.nudge() // it may have been the host's
@@ -353,7 +352,6 @@ func (a *actor) dropInstance() {
 	if a.instance == nil {
 		return
 	}
-	a.unpark()
 	a.instance.Close()
 	a.leavePlace()
 }
@@ -363,7 +361,8 @@ func (a *actor) leavePlace() {
 	a.instance = nil
 	a.allowance.FreeMemory(a.memory)
 	a.memory = 0
-	a.h.instances.release(a.id.Namespace)
+	a.parked = false
+	a.h.instances.release(a.id.Namespace, a)
 }
 
 // putToSleep frees the instance and lets the sandbox keep its memory, if that is exactly what the store
@@ -374,7 +373,6 @@ func (a *actor) putToSleep() {
 		a.dropInstance()
 		return
 	}
-	a.unpark()
 	a.instance.Sleep(a.id, a.number)
 	a.leavePlace()
 }

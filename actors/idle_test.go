@@ -11,7 +11,7 @@ import (
 func idleActors(ns tenants.ID, n int) []*actor {
 	all := make([]*actor, n)
 	for i := range all {
-		all[i] = &actor{id: tenants.NewActorID(ns), record: record{Name: fmt.Sprint(ns, i)}}
+		all[i] = &actor{id: tenants.NewActorID(ns), record: record{Name: fmt.Sprint(ns, i)}, mail: newMailbox()}
 	}
 	return all
 }

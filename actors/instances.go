@@ -19,11 +19,13 @@ const chainTime = 100 * time.Millisecond
 type instances struct {
 	max, share int // in all, of one namespace
 	spare      int // of these, for turns that an actor waits for
+	ahead      int // places that are kept free while there are idle actors
 
 	mu      sync.Mutex // guards the fields below
 	live    int
 	of      map[tenants.ID]int // live, by namespace
 	idle    *idlers
+	leaving leavers
 	waiting []*claim // oldest first
 }
 
@@ -38,8 +40,12 @@ type claim struct {
 
 // newInstances bounds them to max, of which a namespace has three quarters at most. The last eighth of
 // both is for turns that are called from a turn, or callers could take all places that their callees need.
+// Of what is left a large host keeps some free, so that a new actor need not wait for the sleep of another.
 func newInstances(max int) *instances {
-	return &instances{max: max, share: max - max/4, spare: max / 8, of: map[tenants.ID]int{}, idle: newIdlers(max / 16)}
+	return &instances{
+		max: max, share: max - max/4, spare: max / 8, ahead: max / 64,
+		of: map[tenants.ID]int{}, idle: newIdlers(max / 16), leaving: leavers{map[*actor]bool{}, map[tenants.ID]int{}},
+	}
 }
 
 // roomLocked reports whether a namespace may have one more place.
@@ -73,13 +79,17 @@ func (s *instances) acquire(ctx context.Context, c *claim) error {
 	s.mu.Lock()
 	err := s.takeLocked(c)
 	if err == nil {
+		s.makeRoomLocked(c.ns)
 		s.mu.Unlock()
 		return nil
 	}
 	c.granted = make(chan struct{})
 	s.waiting = append(s.waiting, c)
 	lacksMemory := err != errNoPlace
-	evicted := s.evictLocked(c, lacksMemory)
+	evicted := lacksMemory && s.evictLocked(c.ns, true)
+	if !lacksMemory {
+		s.makeRoomLocked(c.ns)
+	}
 	s.mu.Unlock()
 	bound := func(d time.Duration) context.CancelFunc {
 		var cancel context.CancelFunc
@@ -140,22 +150,44 @@ func (s *instances) shareOf(c *claim) int {
 	return s.share - s.spare
 }
 
-// evictLocked asks the idle actor to sleep whose place serves c: of its own namespace if that has its
-// share or lacks memory. It reports whether there was one.
-func (s *instances) evictLocked(c *claim, own bool) bool {
-	a := s.idle.next(c.ns, own || s.of[c.ns] >= s.shareOf(c))
+// makeRoomLocked asks idle actors to sleep until as many places are free, or about to be, as wait for one that a namespace may
+// have, and some more. Places that are kept for chained turns do not count, so that who takes one has another leave for it.
+func (s *instances) makeRoomLocked(ns tenants.ID) {
+	own, all := s.ahead, s.ahead
+	for _, c := range s.waiting {
+		if c.ns == ns {
+			own++
+		}
+		if s.of[c.ns] < s.shareOf(c) {
+			all++
+		}
+	}
+	for {
+		full := s.share-s.spare-s.of[ns]+s.leaving.of[ns] < own
+		if !full && s.max-s.spare-s.live+len(s.leaving.all) >= all || !s.evictLocked(ns, full) {
+			return
+		}
+	}
+}
+
+// evictLocked asks the idle actor to sleep that makes room for a namespace, one of its own if own is set. It reports whether there was one.
+func (s *instances) evictLocked(ns tenants.ID, own bool) bool {
+	a := s.idle.next(ns, own)
 	if a == nil {
 		return false
 	}
 	s.idle.remove(a)
+	s.leaving.add(a)
 	a.mail.nudge()
 	return true
 }
 
-// release gives a namespace's place back, to the first who may have it.
-func (s *instances) release(ns tenants.ID) {
+// release gives a namespace's place back, to the first who may have it. An actor that had it is idle no more.
+func (s *instances) release(ns tenants.ID, a *actor) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.idle.remove(a)
+	s.leaving.remove(a)
 	s.live--
 	if s.of[ns]--; s.of[ns] == 0 {
 		delete(s.of, ns)
@@ -182,10 +214,37 @@ func (s *instances) park(a *actor, newborn bool) bool {
 	return true
 }
 
+// unpark has an actor that has something to do be idle no more. If it had been asked to sleep, another is in its stead.
 func (s *instances) unpark(a *actor) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.idle.remove(a)
+	if s.leaving.remove(a) {
+		s.makeRoomLocked(a.id.Namespace)
+	}
+}
+
+// leavers are the actors that have been asked to sleep and have not given their places back.
+type leavers struct {
+	all map[*actor]bool
+	of  map[tenants.ID]int // how many, by namespace
+}
+
+func (l *leavers) add(a *actor) {
+	l.all[a] = true
+	l.of[a.id.Namespace]++
+}
+
+// remove reports whether a was one.
+func (l *leavers) remove(a *actor) bool {
+	if !l.all[a] {
+		return false
+	}
+	delete(l.all, a)
+	if l.of[a.id.Namespace]--; l.of[a.id.Namespace] == 0 {
+		delete(l.of, a.id.Namespace)
+	}
+	return true
 }
 
 // queued returns how many wait for a place.

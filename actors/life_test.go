@@ -501,3 +501,27 @@ func TestNamespaceShareOfInstances(t *testing.T) {
 		}
 	}
 }
+
+// The actors that a turn asks take places that are kept for them. Once they have answered they make room at once, for whoever comes from
+// outside, and are not waited for until they are long idle.
+func TestCalleesMakeRoom(t *testing.T) {
+	s := actorstest.Open(t, actorstest.Options{Config: func(c *actors.Config) {
+		c.MaxInstances, c.IdleTime = 64, time.Hour // 40 of one namespace, and 8 more that are called
+	}})
+	s.Upload(tenants.Default, "script", actorstest.ScriptGuest)
+	var calls []actorstest.Step
+	for i := range 60 {
+		calls = append(calls, S("call", abi.Target{Name: "script", Key: []string{fmt.Sprint("callee", i)}, Create: true}, "echo", "[1]"))
+	}
+	s.MustDo(s.Actor(tenants.Default, "script", "caller"), calls...)
+	began := time.Now()
+	for i := range 4 {
+		s.MustDo(s.Actor(tenants.Default, "script", fmt.Sprint("next", i)), S("self"))
+	}
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("those that came next had to wait for %v", took)
+	}
+	if _, live := s.Host.Awake(); live > 40 {
+		t.Errorf("%d instances live", live)
+	}
+}

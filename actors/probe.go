@@ -91,7 +91,7 @@ func (h *Host) start(ctx context.Context, ns tenants.ID, code *sandbox.Version, 
 	p := &probe{Nothing: hostfuncs.Nothing{Err: errStartup}, ctx: ctx, now: h.now()}
 	instance, err := code.NewInstance(hostfuncs.NewStartup(ctx, p, k), p)
 	if err != nil {
-		h.instances.release(ns)
+		h.instances.release(ns, nil)
 		return nil, nil, p.refusal("start-up", err)
 	}
 	return instance, p, nil
@@ -105,7 +105,7 @@ func (h *Host) probeStart(ctx context.Context, ns tenants.ID, code *sandbox.Vers
 		return err
 	}
 	instance.Close()
-	h.instances.release(ns)
+	h.instances.release(ns, nil)
 	return nil
 }
 
@@ -116,7 +116,7 @@ func (h *Host) probeManifest(ctx context.Context, ns tenants.ID, code *sandbox.V
 	if err != nil {
 		return abi.Manifest{}, err
 	}
-	defer h.instances.release(ns)
+	defer h.instances.release(ns, nil)
 	defer instance.Close()
 	c := hostfuncs.NewCall(ctx, p, &k, instance, nil)
 	n, err := instance.Call(c, abi.ExportManifest)
