@@ -14,8 +14,9 @@ const smallLeaf = 64
 // smallCaller is the most instructions of a function that counts its frame by a local.
 const smallCaller = 64
 
-// frameBytes is what a frame takes besides its slots: return address, saved registers, arguments.
-const frameBytes = 128
+// frameBytes is what a frame counts besides its slots: return address, saved registers, arguments take a third of it. The rest bounds how
+// deep a recursion of small frames gets, since the engine copies them all again and again while its stack grows.
+const frameBytes = 384
 
 // leafFrame is the largest frame that is not counted, in bytes, of a function that calls nothing. Such
 // a one is the last on the stack, which has room for it.

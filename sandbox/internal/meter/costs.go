@@ -4,7 +4,7 @@ import "github.com/vivarium-run/vivarium/sandbox/internal/wasm"
 
 // Version is the version of the rewriting and of Costs. It is part of the key of everything made from
 // a rewritten module, and it grows with each change that makes a module cost or behave differently.
-const Version = 5
+const Version = 6
 
 // Costs are the prices of instructions in gas. A unit is about the work of a simple instruction in
 // straight-line code, a fifth of a nanosecond in 2026; prices are chosen such that no instruction is
