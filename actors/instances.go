@@ -85,9 +85,10 @@ func (s *instances) acquire(ctx context.Context, c *claim) error {
 	}
 	c.granted = make(chan struct{})
 	s.waiting = append(s.waiting, c)
-	lacksMemory := err != errNoPlace
-	evicted := lacksMemory && s.evictLocked(c.ns, true)
-	if !lacksMemory {
+	lacksMemory, evicted := err != errNoPlace, false
+	if lacksMemory {
+		evicted = s.evictLocked(c.ns, true)
+	} else {
 		s.makeRoomLocked(c.ns)
 	}
 	s.mu.Unlock()
@@ -162,15 +163,13 @@ func (s *instances) makeRoomLocked(ns tenants.ID) {
 			all++
 		}
 	}
-	for {
-		full := s.share-s.spare-s.of[ns]+s.leaving.of[ns] < own
-		if !full && s.max-s.spare-s.live+len(s.leaving.all) >= all || !s.evictLocked(ns, full) {
-			return
-		}
+	for s.share-s.spare-s.of[ns]+s.leaving.of[ns] < own && s.evictLocked(ns, true) {
+	}
+	for s.max-s.spare-s.live+len(s.leaving.all) < all && s.evictLocked(ns, false) {
 	}
 }
 
-// evictLocked asks the idle actor to sleep that makes room for a namespace, one of its own if own is set. It reports whether there was one.
+// evictLocked asks the idle actor to sleep that makes room for a namespace, one of its own if own is set. It reports false if there is none.
 func (s *instances) evictLocked(ns tenants.ID, own bool) bool {
 	a := s.idle.next(ns, own)
 	if a == nil {

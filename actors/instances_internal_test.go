@@ -124,3 +124,30 @@ func TestCrowded(t *testing.T) {
 		}
 	})
 }
+
+// A namespace near its share, all at work, has those of others make room for it where the host is full.
+func TestOthersMakeRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newInstances(64) // 56 but for those that are called
+		for range 39 {
+			s.takeLocked(&claim{ns: "busy"})
+		}
+		idle := idleActors("idle", 17)
+		for _, a := range idle {
+			s.takeLocked(&claim{ns: "idle"})
+			s.park(a, false)
+		}
+		granted := make(chan error, 1)
+		go func() { granted <- s.acquire(t.Context(), &claim{ns: "busy"}) }()
+		synctest.Wait()
+		leaving := asked(&idle)
+		for _, a := range leaving {
+			s.release("idle", a)
+		}
+		synctest.Wait()
+		if len(granted) != 1 || len(leaving) != 2 { // for itself, and one place ahead
+			t.Errorf("%d may run, %d of the other namespace have left", len(granted), len(leaving))
+			s.release("busy", nil)
+		}
+	})
+}
