@@ -40,12 +40,13 @@ func usageOfTree(pid int) (usage, error) {
 }
 
 // ownMemory is what a process with its children has of the machine's memory, in bytes: pages that several mappings
-// share count once, and the kernel's tables of pages count, too.
+// share count once, and the kernel's tables of pages count, too. Pages of files do not, since the kernel takes them back as it likes: those of a
+// store come and go by tens of MiB with each compaction.
 func ownMemory(pid int) (int64, error) {
 	var sum int64
 	for _, p := range tree(pid) {
-		for file, field := range map[string]string{"smaps_rollup": "Pss:", "status": "VmPTE:"} {
-			n, err := kibOf(fmt.Sprintf("/proc/%d/%s", p, file), field)
+		for _, f := range []struct{ file, field string }{{"smaps_rollup", "Pss_Anon:"}, {"smaps_rollup", "Pss_Shmem:"}, {"status", "VmPTE:"}} {
+			n, err := kibOf(fmt.Sprintf("/proc/%d/%s", p, f.file), f.field)
 			if err != nil && (p == pid || !errors.Is(err, fs.ErrNotExist)) {
 				return 0, err
 			}
