@@ -86,3 +86,28 @@ func (s *idlers) next(ns tenants.ID, own bool) *actor {
 
 // oldest returns the first of a list that is not empty.
 func oldest(l *list.List) *actor { return l.Front().Value.(*actor) }
+
+// leavers are the actors that have been asked to sleep and have not given their places back.
+type leavers struct {
+	all map[*actor]bool
+	of  map[tenants.ID]int // how many, by namespace
+}
+
+func newLeavers() *leavers { return &leavers{map[*actor]bool{}, map[tenants.ID]int{}} }
+
+func (l *leavers) add(a *actor) {
+	l.all[a] = true
+	l.of[a.id.Namespace]++
+}
+
+// remove reports whether a was one.
+func (l *leavers) remove(a *actor) bool {
+	if !l.all[a] {
+		return false
+	}
+	delete(l.all, a)
+	if l.of[a.id.Namespace]--; l.of[a.id.Namespace] == 0 {
+		delete(l.of, a.id.Namespace)
+	}
+	return true
+}

@@ -25,7 +25,7 @@ type instances struct {
 	live    int
 	of      map[tenants.ID]int // live, by namespace
 	idle    *idlers
-	leaving leavers
+	leaving *leavers
 	waiting []*claim // oldest first
 }
 
@@ -44,7 +44,7 @@ type claim struct {
 func newInstances(max int) *instances {
 	return &instances{
 		max: max, share: max - max/4, spare: max / 8, ahead: max / 64,
-		of: map[tenants.ID]int{}, idle: newIdlers(max / 16), leaving: leavers{map[*actor]bool{}, map[tenants.ID]int{}},
+		of: map[tenants.ID]int{}, idle: newIdlers(max / 16), leaving: newLeavers(),
 	}
 }
 
@@ -221,29 +221,6 @@ func (s *instances) unpark(a *actor) {
 	if s.leaving.remove(a) {
 		s.makeRoomLocked(a.id.Namespace)
 	}
-}
-
-// leavers are the actors that have been asked to sleep and have not given their places back.
-type leavers struct {
-	all map[*actor]bool
-	of  map[tenants.ID]int // how many, by namespace
-}
-
-func (l *leavers) add(a *actor) {
-	l.all[a] = true
-	l.of[a.id.Namespace]++
-}
-
-// remove reports whether a was one.
-func (l *leavers) remove(a *actor) bool {
-	if !l.all[a] {
-		return false
-	}
-	delete(l.all, a)
-	if l.of[a.id.Namespace]--; l.of[a.id.Namespace] == 0 {
-		delete(l.of, a.id.Namespace)
-	}
-	return true
 }
 
 // queued returns how many wait for a place.
