@@ -7,10 +7,6 @@ import (
 	"github.com/vivarium-run/vivarium/tenants"
 )
 
-// maxExpected is how long an outside request may have to wait for a processor, as far as that can be told when it comes.
-// Past it the request is refused at once: who is told so can do something else, and who waits in vain still costs.
-const maxExpected = 400 * time.Millisecond
-
 // busyTime is when whoever was refused may come again: about as long as what waits then takes.
 const busyTime = time.Second
 
@@ -46,7 +42,7 @@ func (h *Host) admitBehind(ns tenants.ID, a *actor) error {
 // admit is Admit for a request with others ahead of it at its actor.
 func (h *Host) admit(ns tenants.ID, ahead int, deadline time.Time) error {
 	wait := h.cfg.Sandbox.Expect(string(ns), ahead)
-	if wait <= min(maxExpected, time.Until(deadline)) && !h.instances.crowded(ns) {
+	if wait <= min(h.cfg.MaxWait, time.Until(deadline)) && !h.instances.crowded(ns) {
 		return nil
 	}
 	h.refused.Add(1)

@@ -29,9 +29,14 @@ func worker() []byte {
 	return m.Encode()
 }
 
+// openImpatient has a host that refuses as one does that has its machine to itself.
+func openImpatient(t *testing.T) *actorstest.Stack {
+	return actorstest.Open(t, actorstest.Options{Config: func(c *actors.Config) { c.MaxWait = 0 }})
+}
+
 // A namespace that asks for more than its part of the host is refused what would wait too long; others are not.
 func TestOverloadIsRefused(t *testing.T) {
-	s := actorstest.Open(t, actorstest.Options{})
+	s := openImpatient(t)
 	for _, ns := range []tenants.ID{"loud", "quiet"} {
 		s.UploadBytes(ns, actors.UploadOptions{Module: "worker", Live: true}, worker())
 	}
@@ -70,7 +75,7 @@ func TestOverloadIsRefused(t *testing.T) {
 
 // refusals say when to come again, whatever the door.
 func TestRefusedAtEachDoor(t *testing.T) {
-	s := actorstest.Open(t, actorstest.Options{})
+	s := openImpatient(t)
 	s.UploadBytes("loud", actors.UploadOptions{Module: "worker", Live: true}, worker())
 	id := s.Actor("loud", "worker", "idle")
 	busy := make([]tenants.ActorID, 64)

@@ -46,6 +46,10 @@ type Config struct {
 	IdleTime time.Duration
 	// TurnTime bounds a request from its arrival to the end of its turn. Zero means 60 s.
 	TurnTime time.Duration
+	// MaxWait is how long an outside request may have to wait for a processor, as far as that can be told when it comes.
+	// Past it the request is refused at once: who is told so can do something else, and who waits in vain still costs.
+	// Zero means 400 ms.
+	MaxWait time.Duration
 	// MaxInstances bounds the instances that live at once, of which a namespace has three quarters at most. Zero means
 	// DefaultMaxInstances.
 	MaxInstances int
@@ -85,6 +89,9 @@ func (c *Config) setDefaults() {
 	}
 	if c.TurnTime == 0 {
 		c.TurnTime = abi.MaxTurnSeconds * time.Second
+	}
+	if c.MaxWait == 0 {
+		c.MaxWait = 400 * time.Millisecond
 	}
 	if c.MaxInstances == 0 {
 		c.MaxInstances = DefaultMaxInstances

@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/vivarium-run/vivarium/actors"
 	"github.com/vivarium-run/vivarium/guest-sdk/guestbuild"
@@ -66,6 +67,7 @@ func Open(tb testing.TB, o Options) *Stack {
 	must(tb, err)
 	s.openSandbox(o)
 	c := actors.Config{Store: s.Store, Registry: s.Registry, Sandbox: s.Sandbox, Logger: slog.New(slog.DiscardHandler)}
+	c.MaxWait = time.Minute // tests share their machine
 	if o.Config != nil {
 		o.Config(&c)
 	}
