@@ -32,7 +32,7 @@ type host struct {
 // newHost prepares a host that does not run yet, and has the guests if there is a folder that has them.
 func newHost(t testing.TB, from string) *host {
 	t.Helper()
-	h := &host{Host: hosttest.New(t, t.TempDir()), t: t, client: http.Client{Timeout: time.Minute}}
+	h := &host{Host: hosttest.New(t, t.TempDir()), t: t, client: http.Client{Timeout: 5 * time.Minute}}
 	h.Args = []string{"--log-level", "warn", "--max-connections-per-client", "16384"}
 	if from != "" {
 		if err := os.CopyFS(h.Data, os.DirFS(from)); err != nil {

@@ -25,7 +25,7 @@ func newHost(t testing.TB) *host {
 	t.Helper()
 	h := &host{Host: hosttest.New(t, t.TempDir()), t: t}
 	h.Args = []string{"--log-level", "warn"}
-	h.http = &http.Client{Timeout: time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
+	h.http = &http.Client{Timeout: 5 * time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
 	t.Cleanup(h.http.CloseIdleConnections)
 	t.Cleanup(h.Kill)
 	return h

@@ -46,8 +46,9 @@ type Config struct {
 	TempDir string
 	// Options are those that the host's own runtime is made with.
 	Options Options
-	// WallTime bounds a worker's life. Zero means one minute. CPUTime is what stops a bomb; on a busy
-	// machine a worker gets little of it in that minute, which is then not held against the module.
+	// WallTime bounds a worker's life. Zero means two minutes: at the priority of workers, a machine whose processors
+	// are all taken gives CPUTime in about that. CPUTime is what stops a bomb; what a worker does not get of it is not
+	// held against the module.
 	WallTime time.Duration
 	// CPUTime bounds the processor time of a worker, in whole seconds. Zero means 10 s.
 	CPUTime time.Duration
@@ -92,7 +93,7 @@ func (c *Config) setDefaults() {
 	if raceEnabled {
 		slow = 8
 	}
-	orInt64((*int64)(&c.WallTime), slow*int64(time.Minute))
+	orInt64((*int64)(&c.WallTime), slow*int64(2*time.Minute))
 	orInt64((*int64)(&c.CPUTime), slow*int64(10*time.Second))
 	orInt64((*int64)(&c.LoadTime), slow*int64(time.Second))
 	orInt64(&c.MemoryBytes, 512<<20)
