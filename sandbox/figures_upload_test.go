@@ -13,6 +13,7 @@ import (
 	"github.com/tetratelabs/wazero"
 
 	"github.com/vivarium-run/vivarium/guest-sdk/guestbuild"
+	"github.com/vivarium-run/vivarium/sandbox/internal/compile"
 )
 
 // uploadFigures are the times from the bytes of a Go module to a version that is ready.
@@ -29,7 +30,7 @@ const (
 )
 
 var uploadRows = []string{
-	uploadCold, "— check", "— meter, compile in a worker, load", "— start once, make the image", "— the same of the second form", "— save",
+	uploadCold, "— check", "— meter, compile in a worker, load", "— start once, make the image", "— rewrite to the second form, with the code of the first, load", "— save",
 	uploadDisk, uploadMemory, uploadPlain,
 }
 
@@ -93,7 +94,7 @@ func (f *uploadFigures) steps(t *testing.T, s *Sandbox) {
 		func() (err error) { v.facts, err = s.check(f.wasm); return err },
 		func() (err error) {
 			v.start = startExports(v.facts)
-			_, err = v.compile(ctx, f.wasm, nil)
+			rec, err = v.compile(ctx, f.wasm, nil, compile.Entry{})
 			return err
 		},
 		func() (err error) {
@@ -102,7 +103,7 @@ func (f *uploadFigures) steps(t *testing.T, s *Sandbox) {
 			v.code = nil
 			return err
 		},
-		func() (err error) { rec, err = v.compile(ctx, f.wasm, snapshotOf(v.image)); return err },
+		func() (err error) { rec, err = v.compile(ctx, f.wasm, snapshotOf(v.image), rec.Entry); return err },
 		func() error { return v.save(rec) },
 	} {
 		f.timed(uploadRows[1+n], func() { must(t, step()) })

@@ -1,11 +1,14 @@
 package sandbox
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"testing"
 
 	"github.com/vivarium-run/vivarium/hostfuncs"
+	"github.com/vivarium-run/vivarium/sandbox/internal/compile"
 	"github.com/vivarium-run/vivarium/sandbox/wasmtest"
 )
 
@@ -104,5 +107,64 @@ func TestFormsServeAlike(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// starts is a module whose start function takes its data to where its export finds it, and drops what it had it from if
+// told so.
+func starts(drop bool) []byte {
+	var m wasmtest.Module
+	i32 := wasmtest.T(wasmtest.I32)
+	m.Memory = wasmtest.Limits(1)
+	m.Data(0, "\x07")
+	m.PassiveData("\x05")
+	m.DataCount(2)
+	start := wasmtest.Code{}.I32Const(4).I32Const(0).I32Const(1).MemoryInit(1).I32Const(1).MemoryGrow().Op(wasmtest.Drop)
+	if drop {
+		start = start.DataDrop(1)
+	}
+	m.Start(m.Func(nil, nil, nil, start))
+	m.Export("sum", 0, m.Func(nil, i32, nil, wasmtest.Code{}.I32Const(0).I32Load(0).I32Const(4).I32Load(0).Op(wasmtest.I32Add)))
+	return m.Encode()
+}
+
+// The code of the second form is that of the first, and what a worker would make of it, unless only the first drops data.
+func TestFormsShareTheirCode(t *testing.T) {
+	for name, tt := range map[string]struct {
+		wasm   []byte
+		shared bool
+	}{
+		"go":             {built("examples/wasm/counter")(t), true},
+		"assemblyscript": {committed("examples/wasm/extism-as/plugin.wasm")(t), true},
+		"handwritten":    {handwritten(), true},
+		"starts":         {starts(false), true},
+		"drops":          {starts(true), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v := acquire(t, open(t, t.TempDir(), func(c *Config) { c.CompiledDir = "" }), tt.wasm)
+			doc, err := os.ReadFile(v.base() + ".json")
+			must(t, err)
+			var rec prepared
+			must(t, json.Unmarshal(doc, &rec))
+			if got := rec.First.Checksum == rec.Entry.Checksum; got != tt.shared {
+				t.Errorf("the forms have the entries %+v and %+v", rec.First, rec.Entry)
+			}
+			second, err := v.rewrite(tt.wasm, snapshotOf(v.image))
+			must(t, err)
+			alone, err := compile.Open(t.Context(), compile.Config{CacheDir: t.TempDir(), Options: compile.Options{MemoryPages: v.s.cfg.MemoryPages}, Nice: 1, Logger: v.s.cfg.Logger})
+			must(t, err)
+			defer alone.Close()
+			if want, err := alone.Compile(t.Context(), "test", second); err != nil || rec.Entry != want {
+				t.Errorf("a worker makes %+v, %v, and there is %+v", want, err, rec.Entry)
+			}
+		})
+	}
+	for _, drop := range []bool{false, true} {
+		v := acquire(t, open(t, t.TempDir()), starts(drop))
+		w := newWorld()
+		i := newInstance(t, v, w)
+		if got, err := i.Call(hostfuncs.NewCall(t.Context(), w, &hostfuncs.Kernel{}, i, nil), "sum"); err != nil || got != 12 {
+			t.Errorf("after a start that drops data, %v: %d, %v", drop, got, err)
+		}
 	}
 }

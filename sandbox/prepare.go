@@ -25,8 +25,8 @@ import (
 //  1. check it, before the engine sees a byte;
 //  2. find what an earlier preparation left on disk, and be done;
 //  3. meter it and compile the first form in a worker;
-//  4. if all state lies in memory and globals: start it once, under gas, and keep that as an image;
-//     compile the second form, which begins with the image, in a worker.
+//  4. if all state lies in memory and globals: start it once, under gas, and keep that as an image. The second form begins
+//     with the image. Its code is that of the first, or is compiled in a worker.
 func (v *Version) prepare(ctx context.Context, src Source) error {
 	b, err := src.Load()
 	if err != nil {
@@ -66,7 +66,7 @@ func (v *Version) chore(ctx context.Context, f func() error) error {
 
 // build takes steps 3 and 4.
 func (v *Version) build(ctx context.Context, b []byte, src Source) error {
-	rec, err := v.compile(ctx, b, nil)
+	rec, err := v.compile(ctx, b, nil, compile.Entry{})
 	if err != nil {
 		return err
 	}
@@ -81,7 +81,7 @@ func (v *Version) build(ctx context.Context, b []byte, src Source) error {
 		v.s.removeEntries(v.key.class, first)
 		return err
 	}
-	if rec, err = v.compile(ctx, b, snapshotOf(im)); err != nil {
+	if rec, err = v.compile(ctx, b, snapshotOf(im), first); err != nil {
 		im.Close()
 		v.s.removeEntries(v.key.class, first)
 		return err
@@ -97,11 +97,11 @@ func snapshotOf(im *image.Image) *meter.Snapshot {
 // compileTries is how often a module is compiled before the host says that it cannot now.
 const compileTries = 3
 
-// compile rewrites the module, in its second form if there is a snapshot, and loads it compiled. What
-// may be otherwise the next time is tried again: an entry that was damaged since it was made, a worker
+// compile rewrites the module, in its second form if there is a snapshot, and loads it compiled, from the code of the first
+// form if that is its own. What may be otherwise the next time is tried again: an entry that was damaged since it was made, a worker
 // that could not work. An upload has no part in that, so it is never told that it is at fault, nor that
 // the host has one.
-func (v *Version) compile(ctx context.Context, b []byte, snapshot *meter.Snapshot) (prepared, error) {
+func (v *Version) compile(ctx context.Context, b []byte, snapshot *meter.Snapshot, first compile.Entry) (prepared, error) {
 	var metered []byte
 	err := v.chore(ctx, func() (err error) {
 		metered, err = v.rewrite(b, snapshot)
@@ -112,7 +112,11 @@ func (v *Version) compile(ctx context.Context, b []byte, snapshot *meter.Snapsho
 	}
 	for range compileTries {
 		var entry compile.Entry
-		if entry, err = v.s.compiler.Compile(ctx, v.key.class, metered); err == nil {
+		if entry, err = v.s.compiler.Reuse(first, metered); err != nil {
+			entry, err = v.s.compiler.Compile(ctx, v.key.class, metered)
+		}
+		first = compile.Entry{} // the next try is with a worker
+		if err == nil {
 			err = v.chore(ctx, func() error { return v.load(ctx, entry, metered) })
 		}
 		if err == nil {

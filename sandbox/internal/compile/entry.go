@@ -19,6 +19,7 @@ type Entry struct {
 	Name     string `json:"name"`     // relative to the cache directory: "wazero-<version>-<arch>-<os>/<64 hex digits>"
 	Size     int64  `json:"size"`     // in bytes
 	Checksum string `json:"checksum"` // SHA-256 of the file, in hex
+	Code     string `json:"code"`     // equal for modules of which the engine makes the same code; see Reuse
 }
 
 // ErrStale reports that an entry cannot be loaded: it is gone, its bytes are not those that were
@@ -37,7 +38,12 @@ func (c *Compiler) Verify(e Entry, wasm []byte) error {
 	if want := c.names.of(wasm); e.Name != want {
 		return fmt.Errorf("%w: recorded as %s, needed as %s", ErrStale, oneLine(e.Name, 120), want)
 	}
-	return c.verified.verify(filepath.Join(c.cfg.CacheDir, filepath.FromSlash(e.Name)), e)
+	return c.verified.verify(c.path(e.Name), e)
+}
+
+// path returns where the entry of a name lies.
+func (c *Compiler) path(name string) string {
+	return filepath.Join(c.cfg.CacheDir, filepath.FromSlash(name))
 }
 
 // Remove deletes an entry. A version that still needs it goes to the worker again.

@@ -59,7 +59,7 @@ func (c *Compiler) Header() []byte { return c.header() }
 
 // TakeOver does what follows the death of a worker that says that all is well.
 func (c *Compiler) TakeOver(runDir, name string) (Entry, error) {
-	e, err := c.takeOver(runDir, name)
+	e, err := c.takeOver(runDir, Entry{Name: name})
 	return e, outputFailure(err)
 }
 

@@ -65,7 +65,7 @@ func (c *Compiler) probe(ctx context.Context) error {
 		err = c.names.learn(probeModule, key)
 	}
 	if err == nil {
-		_, err = c.install(dir, key) // fails here if TempDir is on another file system
+		_, err = c.install(dir, Entry{Name: c.names.dir + "/" + key}) // fails here if TempDir is on another file system
 	}
 	if err != nil {
 		return fmt.Errorf("compile: first worker: %w", err)
@@ -103,20 +103,20 @@ func (c *Compiler) compile(ctx context.Context, name string, wasm []byte) (Entry
 	case r.Kind != "":
 		return Entry{}, workerSays(r)
 	}
-	e, err := c.takeOver(dir, name)
+	e, err := c.takeOver(dir, Entry{Name: name, Code: codeOf(wasm)})
 	return e, outputFailure(err)
 }
 
-// takeOver installs what a dead worker left, which must be the entry of that name.
-func (c *Compiler) takeOver(runDir, name string) (Entry, error) {
+// takeOver installs what a dead worker left, which must be the entry of e's name.
+func (c *Compiler) takeOver(runDir string, e Entry) (Entry, error) {
 	key, err := onlyEntry(filepath.Join(runDir, boxName), c.names.dir)
 	if err != nil {
 		return Entry{}, err
 	}
-	if c.names.dir+"/"+key != name {
+	if c.names.dir+"/"+key != e.Name {
 		return Entry{}, outputError("the worker left the entry of another module")
 	}
-	return c.install(runDir, key)
+	return c.install(runDir, e)
 }
 
 // workerSays turns the answer of a worker, which is not trusted, into an error.

@@ -106,13 +106,12 @@ func onlyEntry(box, cacheDir string) (key string, err error) {
 	return file.Name(), nil
 }
 
-// install copies the worker's file into the cache and returns its entry. Nothing is synced: an entry that a
+// install copies the worker's file into the cache and returns the entry of e's name, with e's code. Nothing is synced: an entry that a
 // crash has cut off does not have the checksum of its note and is made again, and a sync here is one that the
 // commits of actors would wait for. It is a copy because a file that the worker made may have other names or open descriptors; its mode and owner are
 // the worker's too.
-func (c *Compiler) install(runDir, key string) (Entry, error) {
-	e := Entry{Name: c.names.dir + "/" + key}
-	from, err := openRegular(filepath.Join(runDir, boxName, c.names.dir, key))
+func (c *Compiler) install(runDir string, e Entry) (Entry, error) {
+	from, err := openRegular(filepath.Join(runDir, boxName, filepath.FromSlash(e.Name)))
 	if errors.Is(err, errNotRegular) {
 		return e, outputError("the worker left something else than a file")
 	} else if err != nil {
@@ -128,21 +127,23 @@ func (c *Compiler) install(runDir, key string) (Entry, error) {
 	if e.Size, e.Checksum, err = copyEntry(staged, io.LimitReader(from, c.cfg.EntryBytes), c.header()); err != nil {
 		return e, err
 	}
-	dir := filepath.Join(c.cfg.CacheDir, c.names.dir)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return e, err
+	return e, c.place(staged, e)
+}
+
+// place moves a file into the cache as e.
+func (c *Compiler) place(staged string, e Entry) error {
+	to := c.path(e.Name)
+	if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
+		return err
 	}
 	// The note first: without it, or with one that does not fit, the entry is made again.
 	if err := writeNote(staged+noteSuffix, e); err != nil {
-		return e, err
+		return err
 	}
-	if err := os.Rename(staged+noteSuffix, filepath.Join(dir, key)+noteSuffix); err != nil {
-		return e, err
+	if err := os.Rename(staged+noteSuffix, to+noteSuffix); err != nil {
+		return err
 	}
-	if err := os.Rename(staged, filepath.Join(dir, key)); err != nil {
-		return e, err
-	}
-	return e, nil
+	return os.Rename(staged, to)
 }
 
 // A note beside an entry holds what the host knew of it when it put it there, so that the same bytes
@@ -164,7 +165,7 @@ func writeNote(path string, e Entry) error {
 // find returns the entry of that name if it is in the cache and its file is what the host put there.
 func (c *Compiler) find(name string) (Entry, error) {
 	var e Entry
-	path := filepath.Join(c.cfg.CacheDir, filepath.FromSlash(name))
+	path := c.path(name)
 	f, err := openRegular(path + noteSuffix)
 	if err != nil {
 		return e, err
