@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 )
@@ -82,23 +80,4 @@ func (f *fleet) addHost(ctx context.Context, s *server, token string) error {
 	inAS.name, inAS.codec = "host, AssemblyScript, json", codecOf("json")
 	f.targets = append(f.targets, inAS)
 	return nil
-}
-
-// module is what is uploaded, each time with other bytes.
-type module struct {
-	name, path string
-}
-
-// bytes returns the module with a custom section of its own, which nobody reads.
-func (m *module) bytes(stamp string) ([]byte, error) {
-	b, err := os.ReadFile(m.path)
-	if err != nil {
-		return nil, err
-	}
-	name := "stamp"
-	section := append([]byte{byte(len(name))}, name+stamp...)
-	if len(section) > 127 {
-		return nil, fmt.Errorf("a stamp of %d bytes", len(stamp))
-	}
-	return append(append(b, 0, byte(len(section))), section...), nil
 }

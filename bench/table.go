@@ -192,7 +192,7 @@ var tables = []table{
 	{"sockets", "Actions over WebSockets", "", rate, "actions/s", asked("actions", "action", syncs)},
 	{"broadcasts", "Broadcasts", "", rate, "deliveries/s", asked("deliveries", "delivery")},
 	{"schedules", "Schedules", "The rate is of all that were made within 2 s, from the moment at which they were due until the last one ran; p50 and p99 are how late they were by the clock of their actors.", rate, "runs/s", []column{of("runs/s", rate), of("late, p50 ms", p50), of("late, p99 ms", p99), over(kindWorkerd, "runs/s", rate)}},
-	{"uploads", "Upload", "One that the host has never seen, compiled and metered; the others take no uploads.", p50, "ms", []column{of("ms", p50)}},
+	{"uploads", "Upload", "One whose code the host has never seen, checked, metered, compiled and started; the others take no uploads.", p50, "ms", []column{of("ms", p50)}},
 	{"memory", "Memory of live actors", "What a server that was just started has more of the machine's memory after the actors than before, pages that instances share counted once and pages of files not at all, divided by those that live. The host is started with --max-instances for so many; they are made within 8 s.", kib, "KiB/actor", []column{of("KiB/actor", kib), {"live actors", func(r row, _ []row) string { return r.of(func(x result) float64 { return float64(x.Actors) }).String() }}, over(kindWorkerd, "KiB", kib)}},
 }
 
