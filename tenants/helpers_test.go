@@ -25,7 +25,7 @@ func (d disk) blobs() string { return filepath.Join(d.dir, "modules") }
 func (d disk) store(t testing.TB) kv.Store {
 	t.Helper()
 	s, err := badgerkv.Open(badgerkv.Config{
-		Dir: filepath.Join(d.dir, "kv"), MemTableSize: 16 << 20, BlockCacheSize: 1 << 20, IndexCacheSize: 1 << 20,
+		Dir: filepath.Join(d.dir, "kv"), MemTableSize: 16 << 20,
 	})
 	if err != nil {
 		t.Fatal(err)

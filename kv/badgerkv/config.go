@@ -20,11 +20,6 @@ type Config struct {
 	// up to five. 15 % of it bound a transaction, and so Limits. Zero means 64 MiB, the least that
 	// admits a delta of 8 MiB and 10,000 operations; no less than 8 MiB.
 	MemTableSize int64
-	// BlockCacheSize bounds the bytes of table blocks kept in memory. Zero means 64 MiB.
-	BlockCacheSize int64
-	// IndexCacheSize bounds the bytes of table indexes and filters kept in memory. Zero means
-	// 64 MiB: Badger's own zero would keep all of them.
-	IndexCacheSize int64
 
 	// MinFree is how many bytes must be free on the disk of Dir for the store to take deltas; see space.go.
 	// Zero means that nobody looks.
@@ -52,7 +47,6 @@ type hooks struct {
 const (
 	defaultMemTable = 64 << 20
 	minMemTable     = 8 << 20
-	defaultCache    = 64 << 20
 
 	// valueThreshold is where Badger moves a value to its value log. It takes no part here: values
 	// are cut into chunks far below it, because the value log's sync errors are only logged.
@@ -66,12 +60,6 @@ func (c *Config) setDefaults() {
 	if c.MemTableSize == 0 {
 		c.MemTableSize = defaultMemTable
 	}
-	if c.BlockCacheSize == 0 {
-		c.BlockCacheSize = defaultCache
-	}
-	if c.IndexCacheSize == 0 {
-		c.IndexCacheSize = defaultCache
-	}
 	if c.Free == nil {
 		c.Free = func() (int64, error) { return freeSpace(c.Dir) }
 	}
@@ -83,8 +71,6 @@ func (c *Config) validate() error {
 		return errors.New("badgerkv: config without a folder")
 	case c.MemTableSize < minMemTable:
 		return fmt.Errorf("badgerkv: memtable of %d bytes, need at least %d", c.MemTableSize, minMemTable)
-	case c.BlockCacheSize < 0, c.IndexCacheSize < 0:
-		return errors.New("badgerkv: negative cache size")
 	case c.MinFree < 0:
 		return errors.New("badgerkv: negative free space")
 	}
@@ -102,8 +88,8 @@ func (c *Config) options() badger.Options {
 		WithValueThreshold(valueThreshold).
 		WithValueLogFileSize(256 << 20).
 		WithCompression(options.None).
-		WithBlockCacheSize(c.BlockCacheSize).
-		WithIndexCacheSize(c.IndexCacheSize).
+		WithBlockCacheSize(0). // the kernel's is enough: blocks and indexes are read where tables are mapped
+		WithIndexCacheSize(0).
 		WithNumCompactors(2)
 	if c.hooks.options != nil {
 		c.hooks.options(&o)

@@ -21,7 +21,6 @@ func TestConfig(t *testing.T) {
 	}{
 		{"no folder", Config{}, "without a folder"},
 		{"memtable too small for a delta", Config{Dir: "x", MemTableSize: 1 << 20}, "memtable of 1048576 bytes"},
-		{"negative cache", Config{Dir: "x", BlockCacheSize: -1}, "negative"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if _, err := Open(tt.config); err == nil || !strings.Contains(err.Error(), tt.wantErr) {
