@@ -262,11 +262,13 @@ func (h *Host) locate(ctx context.Context, ns tenants.ID, to *abi.Target, from l
 		return tenants.ActorID{}, err
 	}
 	addr := tenants.Address{Namespace: ns, Name: to.Name, Key: key}
-	info, err := h.Find(ctx, addr)
+	id, err := h.Resolve(ctx, addr)
 	if to.Create && abi.CodeOf(err) == abi.CodeActorNotFound {
+		var info Info
 		info, _, err = h.GetOrCreate(ctx, addr, CreateOptions{Input: to.Input, from: from})
+		id = info.ID
 	}
-	return info.ID, err
+	return id, err
 }
 
 // fetch makes the HTTP request of a task.

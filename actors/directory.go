@@ -81,13 +81,17 @@ type firstCall struct {
 	err     error
 }
 
-// getOrCreate is GetOrCreate. If it makes the actor it waits for the first call, unless that is nil.
+// getOrCreate is GetOrCreate. If it makes the actor it waits for the first call, unless that is nil: who has one needs no
+// more than the id of another actor.
 func (h *Host) getOrCreate(ctx context.Context, a tenants.Address, o CreateOptions, first *firstCall) (info Info, created bool, err error) {
 	if err := o.check(); err != nil {
 		return Info{}, false, err
 	}
 	for {
-		info, err := h.Find(ctx, a)
+		info, whole, err := h.lookUp(ctx, a)
+		if err == nil && !whole && first == nil {
+			info, err = h.Get(ctx, info.ID)
+		}
 		if abi.CodeOf(err) != abi.CodeActorNotFound {
 			return info, false, err
 		}
@@ -241,21 +245,37 @@ func (h *Host) birthVersion(a tenants.Address, o *CreateOptions) (*tenants.Versi
 
 // Find returns the actor at an address, or CodeActorNotFound.
 func (h *Host) Find(ctx context.Context, a tenants.Address) (Info, error) {
+	info, whole, err := h.lookUp(ctx, a)
+	if err != nil || whole {
+		return info, err
+	}
+	return h.Get(ctx, info.ID)
+}
+
+// Resolve returns the id of the actor at an address, or CodeActorNotFound. It reads half of what Find does.
+func (h *Host) Resolve(ctx context.Context, a tenants.Address) (tenants.ActorID, error) {
+	info, _, err := h.lookUp(ctx, a)
+	return info.ID, err
+}
+
+// lookUp returns the whole info of an actor that is awake, and who it is of one that sleeps. An address is bound by the
+// delta that makes its actor, and free from the one on that destroys it.
+func (h *Host) lookUp(ctx context.Context, a tenants.Address) (info Info, whole bool, err error) {
 	h.mu.Lock()
-	found, ok := h.byAddr[a]
+	info, whole = h.byAddr[a]
 	h.mu.Unlock()
-	if ok {
-		return found, nil
+	if whole {
+		return info, true, nil
 	}
 	space, err := h.cfg.Store.Lookup(ctx, string(a.Namespace), a.Binding())
 	if err != nil {
-		return Info{}, readError(err)
+		return Info{}, false, readError(err)
 	}
 	id, ok := tenants.IDOfSpace(space)
 	if !ok {
-		return Info{}, kv.ErrCorrupt
+		return Info{}, false, kv.ErrCorrupt
 	}
-	return h.Get(ctx, id)
+	return Info{ID: id, Address: a}, false, nil
 }
 
 // Get returns the actor with an id, or CodeActorNotFound.

@@ -108,6 +108,40 @@ func TestBirthsLeaveTheOthersAwake(t *testing.T) {
 	}
 }
 
+// An address finds its actor, awake or not, until that is destroyed.
+func TestAddressesFindActors(t *testing.T) {
+	s := actorstest.Open(t, actorstest.Options{})
+	s.Upload(tenants.Default, "counter", counter)
+	a := actorstest.Address(t, tenants.Default, "counter", "one")
+	find := func(when string, want actors.Info, code abi.Code) {
+		t.Helper()
+		if id, err := s.Host.Resolve(t.Context(), a); id != want.ID || abi.CodeOf(err) != code {
+			t.Errorf("%s: it has the id %s, %v", when, id, err)
+		}
+		if got, err := s.Host.Find(t.Context(), a); got.ID != want.ID || got.Module != want.Module || abi.CodeOf(err) != code {
+			t.Errorf("%s: it is %+v, %v", when, got, err)
+		}
+	}
+	find("before it is made", actors.Info{}, abi.CodeActorNotFound)
+	info, err := s.Host.Create(t.Context(), a, actors.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	find("awake", info, 0)
+	if err := s.Host.Sleep(t.Context(), info.ID); err != nil {
+		t.Fatal(err)
+	}
+	kvtest.Eventually(t, "it sleeps", func() bool { return !s.Host.IsAwake(info.ID) })
+	find("asleep", info, 0)
+	if id, _, err := s.Host.CallOrCreate(t.Context(), a, actors.CreateOptions{}, actors.Request{Action: "increment", Args: []byte("[1]")}); id != info.ID || err != nil {
+		t.Errorf("a call finds %s, %v", id, err)
+	}
+	if err := s.Host.Destroy(t.Context(), info.ID); err != nil {
+		t.Fatal(err)
+	}
+	find("destroyed", actors.Info{}, abi.CodeActorNotFound)
+}
+
 func TestGetOrCreateMakesOne(t *testing.T) {
 	s := actorstest.Open(t, actorstest.Options{})
 	s.Upload(tenants.Default, "counter", counter)

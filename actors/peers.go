@@ -138,8 +138,7 @@ func (t *turn) resolve(target []byte) (tenants.ActorID, error) {
 		return tenants.ActorID{}, err
 	}
 	if !to.Create {
-		info, err := t.a.h.Find(t.ctx, addr)
-		return info.ID, err
+		return t.a.h.Resolve(t.ctx, addr)
 	}
 	info, _, err := t.create(addr, CreateOptions{Input: slices.Clone(to.Input)})
 	return info.ID, err

@@ -131,8 +131,7 @@ func (s *Server) resolve(q *request) (tenants.ActorID, error) {
 		info, _, err := s.host.GetOrCreate(q.Context(), q.address(), q.creation())
 		return info.ID, err
 	}
-	info, err := s.host.Find(q.Context(), q.address())
-	return info.ID, err
+	return s.host.Resolve(q.Context(), q.address())
 }
 
 // address is where the URL says that the actor is, unless it has the actor's id.

@@ -114,6 +114,11 @@ func (h *scriptedHost) Find(_ context.Context, a tenants.Address) (actors.Info, 
 	return actors.Info{}, abi.Errorf(abi.CodeActorNotFound, "")
 }
 
+func (h *scriptedHost) Resolve(ctx context.Context, a tenants.Address) (tenants.ActorID, error) {
+	info, err := h.Find(ctx, a)
+	return info.ID, err
+}
+
 func (h *scriptedHost) Get(_ context.Context, id tenants.ActorID) (actors.Info, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

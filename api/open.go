@@ -36,12 +36,12 @@ func (s *Server) open(q *request) (bool, error) {
 	if err := s.count(visitor{namespace: string(ns)}, openRate, q.Request); err != nil {
 		return false, err
 	}
-	info, err := s.host.Find(q.Context(), tenants.Address{Namespace: ns, Name: t.name, Key: t.key})
+	id, err := s.host.Resolve(q.Context(), tenants.Address{Namespace: ns, Name: t.name, Key: t.key})
 	if err != nil {
 		return false, nil
 	}
 	// It may be among those that run a canary.
-	if v, err = s.cfg.Registry.ResolveFor(info.ID, t.name); err != nil || !s.isOpen(v, t.name, path) {
+	if v, err = s.cfg.Registry.ResolveFor(id, t.name); err != nil || !s.isOpen(v, t.name, path) {
 		return false, nil
 	}
 	q.who, q.ns = tenants.Principal{Namespace: ns}, ns

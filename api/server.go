@@ -163,6 +163,7 @@ type host interface {
 	Create(context.Context, tenants.Address, actors.CreateOptions) (actors.Info, error)
 	GetOrCreate(context.Context, tenants.Address, actors.CreateOptions) (actors.Info, bool, error)
 	Find(context.Context, tenants.Address) (actors.Info, error)
+	Resolve(context.Context, tenants.Address) (tenants.ActorID, error)
 	Get(context.Context, tenants.ActorID) (actors.Info, error)
 	List(ctx context.Context, ns tenants.ID, name, cursor string, limit int) ([]actors.Info, string, error)
 	ActorNames(context.Context, tenants.ID) ([]string, error)
