@@ -29,7 +29,7 @@ const (
 	passive          = 1 // begins a data segment
 )
 
-var errNoData = errors.New("a module without a data section cannot have a stamp")
+var errNoData = errors.New("a damaged module, or one without a data section, cannot have a stamp")
 
 // stamped returns a valid module with a passive data segment more.
 func stamped(b []byte, stamp string) ([]byte, error) {
@@ -44,6 +44,9 @@ func stamped(b []byte, stamp string) ([]byte, error) {
 		rest = rest[1+n+int(size):]
 		if id == dataSection || id == dataCountSection {
 			segments, n := binary.Uvarint(body)
+			if n <= 0 {
+				return nil, errNoData
+			}
 			body = append(binary.AppendUvarint(nil, segments+1), body[n:]...)
 		}
 		if id == dataSection {

@@ -34,7 +34,7 @@ func TestStamped(t *testing.T) {
 	if got, err := stamped(guest, "one"); err != nil || len(got) < len(guest)+len("one")+2 {
 		t.Errorf("a guest of %d bytes: %d with a stamp, %v", len(guest), len(got), err)
 	}
-	for name, b := range map[string][]byte{"no data": []byte(wasmtest.Header), "cut off": guest[:len(guest)-1]} {
+	for name, b := range map[string][]byte{"no data": []byte(wasmtest.Header), "cut off": guest[:len(guest)-1], "no count": append([]byte(wasmtest.Header), dataSection, 0)} {
 		if _, err := stamped(b, "x"); err == nil {
 			t.Errorf("%s: a stamp", name)
 		}

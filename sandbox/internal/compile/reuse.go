@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"log/slog"
 	"os"
 	"path/filepath"
 
@@ -41,6 +42,7 @@ func (c *Compiler) Reuse(e Entry, wasm []byte) (Entry, error) {
 		err = c.place(staged, e)
 	}
 	if err != nil {
+		c.cfg.Logger.Debug("an entry could not be reused, so a worker makes it again", slog.Any("error", err))
 		return Entry{}, fmt.Errorf("compile: reuse entry: %w", err)
 	}
 	c.verified.set(c.path(name), c.verified.get(from)) // the same file under another name

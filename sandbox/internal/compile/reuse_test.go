@@ -116,8 +116,15 @@ func TestReuseOfOtherCode(t *testing.T) {
 	if _, err := c.Reuse(compile.Entry{}, nil); !errors.Is(err, compile.ErrOtherCode) {
 		t.Errorf("no entry: %v", err)
 	}
+	second := parts(func(m *wasmtest.Module) { m.PassiveData("") })
+	work := filepath.Join(cfg.CacheDir, ".work")
+	must(os.Rename(work, work+".away"))
+	if _, err := c.Reuse(e, second); err == nil || errors.Is(err, compile.ErrOtherCode) || errors.Is(err, compile.ErrStale) {
+		t.Errorf("without a place to work: %v", err)
+	}
+	must(os.Rename(work+".away", work))
 	must(os.Truncate(filepath.Join(cfg.CacheDir, e.Name), e.Size-1))
-	if _, err := c.Reuse(e, parts(func(m *wasmtest.Module) { m.PassiveData("") })); !errors.Is(err, compile.ErrStale) {
+	if _, err := c.Reuse(e, second); !errors.Is(err, compile.ErrStale) {
 		t.Errorf("a damaged entry: %v", err)
 	}
 }
